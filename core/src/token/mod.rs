@@ -1,0 +1,1 @@
+//! From a refused request to a token.
