@@ -172,9 +172,11 @@ impl Explain for SourceError {
             Self::Reference(error) => error.advice(),
             Self::NoPath { prefix } => Some(format!("write \"{prefix}PATH\" or \"{prefix}PATH:NAME\"").into()),
             Self::EmptyName { prefix } => Some(format!("write \"{prefix}PATH:NAME\", or leave out the colon").into()),
-            Self::Foreign { .. } => {
-                Some("use a reference, \"oci:\", \"oci-archive:\" or \"docker-archive:\", or \"docker://\" in front of a reference that reads like this".into())
-            }
+            Self::Foreign { .. } => Some(
+                "use a reference, \"oci:\", \"oci-archive:\" or \"docker-archive:\", \
+                 or \"docker://\" in front of a reference that reads like this"
+                    .into(),
+            ),
         }
     }
 }

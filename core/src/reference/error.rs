@@ -172,7 +172,8 @@ pub enum ReferenceProblem {
     UpperCase,
     /// A repository against the grammar.
     #[error(
-        "the repository is not made of lower-case letters and digits with single \".\", \"_\", \"__\" or dashes between them"
+        "the repository is not made of lower-case letters and digits, \
+         with single \".\", \"_\", \"__\" or dashes between them"
     )]
     Repository,
     /// A tag against the grammar.

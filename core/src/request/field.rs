@@ -79,7 +79,11 @@ impl<'a> Field<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::request::{Headers, next_link, retry_after, warnings};
+    use crate::url::Url;
 
     #[test]
     fn takes_quoted_strings_apart() {
@@ -102,5 +106,17 @@ mod tests {
         let mut field = Field::new(r#"a="b,\",c" ü, next"#);
         field.skip_element();
         assert_eq!(field.rest, ", next");
+    }
+
+    proptest! {
+        #[test]
+        fn readers_end_on_any_text(value in "[29a-e<>;=,\" \\\\ä-]{0,60}") {
+            let base = Url::parse("https://registry.example/").expect("well-formed");
+            let headers = ["link", "warning", "retry-after", "date"].map(|name| (name, &value)).into_iter().collect();
+            let _ = next_link(&headers, &base);
+            prop_assert!(warnings(&headers).len() <= value.len());
+            let _ = retry_after(&headers);
+            prop_assert!(crate::request::ContentRange::of(&Headers::from_iter([("content-range", &value)])).is_err());
+        }
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -258,5 +260,20 @@ fn keeps_registries_out_of_their_clients_networks() {
         (Name, Private, Http, true),
     ] {
         assert_eq!(target.may_be_named_by(registry, scheme), allowed, "{registry:?} to {target:?} by {scheme}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn joins_anything_to_a_fixed_point(location in "(https?:|//|/|\\?)?[a-c./?#:%2eE@ü\\[\\]\\\\-]{0,24}") {
+        let base = Url::parse("https://a.example/b/c?d").expect("well-formed");
+        if let Ok(url) = base.join(&location) {
+            prop_assert_eq!(Url::parse(url.as_str()), Ok(url.clone()));
+            prop_assert_eq!(base.join(url.as_str()), Ok(url.clone()));
+            prop_assert!(url.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+            prop_assert!(!url.path().split('/').any(|segment| matches!(segment, "." | "..")));
+            let root = format!("{}/", url.origin());
+            prop_assert!(url.as_str().starts_with(&root));
+        }
     }
 }
