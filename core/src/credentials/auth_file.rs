@@ -212,7 +212,7 @@ impl Explain for AuthFileError {
     fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::TooLarge { .. } => Some("check that this is a credential file".into()),
-            Self::Json { .. } => Some("correct the file, or write it anew by logging in again".into()),
+            Self::Json { .. } => Some("correct the JSON, or log in again to write it anew".into()),
             Self::Entry(_) => Some("log in to the registry again, which writes the entry anew".into()),
             Self::HelperName => Some(
                 "write NAME of the program docker-credential-NAME in \"credHelpers\" or \"credsStore\", of letters, \
