@@ -93,7 +93,6 @@ impl AuthFile {
     ///
     /// `registry` is a host name with its port, if any; `docker.io`, `index.docker.io` and
     /// `registry-1.docker.io` are one. `repository` is the full name there (`library/alpine`).
-    #[must_use]
     pub fn find(&self, registry: &str, repository: &str) -> Finding {
         let wanted = Wanted::new(self.kind, registry, repository);
         let named = wanted.best_of(&self.helpers).map(String::as_str);
@@ -146,7 +145,7 @@ pub enum Finding {
         request: HelperRequest,
         /// What the file holds besides, which counts where the helper has nothing. A helper that
         /// *fails* ends the search.
-        otherwise: Box<Finding>,
+        otherwise: Box<Self>,
     },
     /// Something is meant for this repository, but cannot be used. It ends the search: to go on with
     /// another credential would send that where its owner did not mean it to go.

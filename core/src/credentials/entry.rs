@@ -1,7 +1,5 @@
 //! One entry of a credential file's `auths`.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -110,12 +108,5 @@ impl Explain for EntryFault {
 
     fn code(&self) -> &'static str {
         "malformed-auth-entry"
-    }
-
-    fn advice(&self) -> Option<Cow<'static, str>> {
-        match self {
-            Self::Shape | Self::Base64 | Self::Utf8 | Self::RegistryToken => None,
-            Self::Colon => Some("encode the user and the password, with a colon between them".into()),
-        }
     }
 }

@@ -23,66 +23,62 @@ fn ask(name: &str, address: &str, otherwise: Finding) -> Finding {
     Finding::Ask { request, otherwise: Box::new(otherwise) }
 }
 
-/// Which of a file's keys wins; each key's entry has the key as its user.
+/// Which of a file's keys (between spaces) wins; each key's entry has the key as its user.
 #[test]
 fn keys_match_as_their_programs_match_them() {
     use AuthFileKind::{Containers, Docker};
     const HUB: &str = "https://index.docker.io/v1/";
-    let cases: &[(AuthFileKind, &[&str], (&str, &str), Option<&str>)] = &[
+    let cases = [
         // Docker: the exact key, then the host name without scheme and path.
-        (Docker, &["r.example"], ("r.example", "a/b"), Some("r.example")),
-        (Docker, &["https://r.example/v2/", "r.example"], ("r.example", "a/b"), Some("r.example")),
-        (Docker, &["https://r.example/v2/"], ("r.example", "a/b"), Some("https://r.example/v2/")),
-        (Docker, &["http://r.example"], ("r.example", "a/b"), Some("http://r.example")),
-        (Docker, &["r.example/v1/"], ("r.example", "a/b"), Some("r.example/v1/")),
-        (Docker, &["R.Example"], ("r.example", "a/b"), Some("R.Example")),
-        (Docker, &["r.example/a", "r.example"], ("r.example", "a/b"), Some("r.example")),
-        (Docker, &["r.example/a/b", "r.example"], ("r.example", "a/b"), Some("r.example/a/b")),
-        (Docker, &["r.example/z", "r.example/a"], ("r.example", "a/b"), Some("r.example/a")),
-        (Docker, &["r.example/a", "r.example/a/b/c"], ("r.example", "a/b/c/d"), Some("r.example/a/b/c")),
-        (Docker, &["r.example/0", "https://r.example/v1/"], ("r.example", "a/b"), Some("https://r.example/v1/")),
-        (Docker, &["r.example/z"], ("r.example", "a/b"), Some("r.example/z")),
+        (Docker, "r.example", ("r.example", "a/b"), Some("r.example")),
+        (Docker, "https://r.example/v2/ r.example", ("r.example", "a/b"), Some("r.example")),
+        (Docker, "https://r.example/v2/", ("r.example", "a/b"), Some("https://r.example/v2/")),
+        (Docker, "http://r.example", ("r.example", "a/b"), Some("http://r.example")),
+        (Docker, "r.example/v1/", ("r.example", "a/b"), Some("r.example/v1/")),
+        (Docker, "R.Example", ("r.example", "a/b"), Some("R.Example")),
+        (Docker, "r.example/a r.example", ("r.example", "a/b"), Some("r.example")),
+        (Docker, "r.example/a/b r.example", ("r.example", "a/b"), Some("r.example/a/b")),
+        (Docker, "r.example/z r.example/a", ("r.example", "a/b"), Some("r.example/a")),
+        (Docker, "r.example/a r.example/a/b/c", ("r.example", "a/b/c/d"), Some("r.example/a/b/c")),
+        (Docker, "r.example/0 https://r.example/v1/", ("r.example", "a/b"), Some("https://r.example/v1/")),
+        (Docker, "r.example/z", ("r.example", "a/b"), Some("r.example/z")),
         // Ports belong to the host.
-        (Docker, &["r.example:5000"], ("r.example", "a/b"), None),
-        (
-            Docker,
-            &["r.example", "https://r.example:5000/v2/"],
-            ("r.example:5000", "a"),
-            Some("https://r.example:5000/v2/"),
-        ),
-        (Docker, &["[::1]:5000"], ("[::1]:5000", "a"), Some("[::1]:5000")),
+        (Docker, "r.example:5000", ("r.example", "a/b"), None),
+        (Docker, "r.example https://r.example:5000/v2/", ("r.example:5000", "a"), Some("https://r.example:5000/v2/")),
+        (Docker, "[::1]:5000", ("[::1]:5000", "a"), Some("[::1]:5000")),
         // Podman: the longest namespace, by whole components, then the host.
-        (Containers, &["r.example", "r.example/a", "r.example/a/b"], ("r.example", "a/b"), Some("r.example/a/b")),
-        (Containers, &["r.example", "r.example/a", "r.example/a/b/c"], ("r.example", "a/b"), Some("r.example/a")),
-        (Containers, &["r.example", "r.example/a/"], ("r.example", "a/b"), Some("r.example/a/")),
-        (Containers, &["r.example", "r.example/a"], ("r.example", "ab"), Some("r.example")),
-        (Containers, &["r.example/a"], ("r.example", "z"), None),
-        (Containers, &["https://r.example/v1/", "r.example"], ("r.example", "a"), Some("r.example")),
-        (Containers, &["https://r.example/v1/"], ("r.example", "a"), Some("https://r.example/v1/")),
+        (Containers, "r.example r.example/a r.example/a/b", ("r.example", "a/b"), Some("r.example/a/b")),
+        (Containers, "r.example r.example/a r.example/a/b/c", ("r.example", "a/b"), Some("r.example/a")),
+        (Containers, "r.example r.example/a/", ("r.example", "a/b"), Some("r.example/a/")),
+        (Containers, "r.example r.example/a", ("r.example", "ab"), Some("r.example")),
+        (Containers, "r.example/a", ("r.example", "z"), None),
+        (Containers, "https://r.example/v1/ r.example", ("r.example", "a"), Some("r.example")),
+        (Containers, "https://r.example/v1/", ("r.example", "a"), Some("https://r.example/v1/")),
         // Docker Hub's three names are one, and its key is a URL.
-        (Docker, &[HUB], ("docker.io", "library/alpine"), Some(HUB)),
-        (Docker, &[HUB], ("index.docker.io", "library/alpine"), Some(HUB)),
-        (Docker, &[HUB], ("registry-1.docker.io", "library/alpine"), Some(HUB)),
-        (Docker, &[HUB, "docker.io"], ("docker.io", "library/alpine"), Some(HUB)),
-        (Docker, &["index.docker.io", "docker.io"], ("docker.io", "library/alpine"), Some("docker.io")),
-        (Docker, &["registry-1.docker.io"], ("docker.io", "library/alpine"), Some("registry-1.docker.io")),
-        (Containers, &[HUB, "docker.io"], ("docker.io", "library/alpine"), Some("docker.io")),
-        (Containers, &[HUB], ("docker.io", "library/alpine"), Some(HUB)),
-        (Containers, &["docker.io/team", "docker.io"], ("index.docker.io", "team/app"), Some("docker.io/team")),
+        (Docker, "HUB", ("docker.io", "library/alpine"), Some("HUB")),
+        (Docker, "HUB", ("index.docker.io", "library/alpine"), Some("HUB")),
+        (Docker, "HUB", ("registry-1.docker.io", "library/alpine"), Some("HUB")),
+        (Docker, "HUB docker.io", ("docker.io", "library/alpine"), Some("HUB")),
+        (Docker, "index.docker.io docker.io", ("docker.io", "library/alpine"), Some("docker.io")),
+        (Docker, "registry-1.docker.io", ("docker.io", "library/alpine"), Some("registry-1.docker.io")),
+        (Containers, "HUB docker.io", ("docker.io", "library/alpine"), Some("docker.io")),
+        (Containers, "HUB", ("docker.io", "library/alpine"), Some("HUB")),
+        (Containers, "docker.io/team docker.io", ("index.docker.io", "team/app"), Some("docker.io/team")),
         // Nothing that merely resembles a registry gets its credentials.
-        (Docker, &[HUB, "docker.io"], ("docker.io.evil.example", "a"), None),
-        (Docker, &["docker.io"], ("xdocker.io", "a"), None),
-        (Docker, &["https://docker.io@evil.example/"], ("docker.io", "a"), None),
-        (Docker, &["", "/", "https://", "https:///v1/"], ("", "a"), None),
-        (Docker, &["", "/", "https://"], ("docker.io", "a"), None),
-        (Containers, &["", "/a", "a/b"], ("r.example", "a/b"), None),
+        (Docker, "HUB docker.io", ("docker.io.evil.example", "a"), None),
+        (Docker, "docker.io", ("xdocker.io", "a"), None),
+        (Docker, "https://docker.io@evil.example/", ("docker.io", "a"), None),
+        (Docker, " / https:// https:///v1/", ("", "a"), None),
+        (Docker, " / https://", ("docker.io", "a"), None),
+        (Containers, " /a a/b", ("r.example", "a/b"), None),
     ];
     for (kind, keys, (registry, repository), expected) in cases {
+        let keys = keys.replace("HUB", HUB);
         let entries: Vec<String> =
-            keys.iter().map(|key| format!(r#""{key}":{{"username":"{key}!","password":"p"}}"#)).collect();
-        let file = parse(*kind, &format!(r#"{{"auths":{{{}}}}}"#, entries.join(",")));
-        let expected = expected.map_or(Finding::Nothing, |key| basic(&format!("{key}!"), "p"));
-        assert_eq!(file.find(registry, repository), expected, "{kind:?} {keys:?} for {registry} {repository}");
+            keys.split(' ').map(|key| format!(r#""{key}":{{"username":"{key}!","password":"p"}}"#)).collect();
+        let file = parse(kind, &format!(r#"{{"auths":{{{}}}}}"#, entries.join(",")));
+        let expected = expected.map_or(Finding::Nothing, |key| basic(&format!("{}!", key.replace("HUB", HUB)), "p"));
+        assert_eq!(file.find(registry, repository), expected, "{kind:?} {keys} for {registry} {repository}");
     }
 }
 
