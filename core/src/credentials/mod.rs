@@ -1,4 +1,17 @@
 //! Secrets, and where configuration files keep them.
+//!
+//! Docker's `config.json` and podman's `auth.json` (containers-auth.json(5)) are read here, as bytes
+//! that a host found; credential helpers (docker-credential-helpers' protocol) are questions and
+//! answers as data, which a host carries to a process. What a host has to do is in [`Finding`].
+
+mod auth_file;
+mod entry;
+mod helper;
+mod key;
+
+pub use auth_file::{AUTH_FILE_BYTES, AuthFile, AuthFileError, AuthFileKind, Finding};
+pub use entry::EntryFault;
+pub use helper::{AnswerError, HelperAnswer, HelperName, HelperRequest, HelperRequestError};
 
 use std::fmt;
 
@@ -44,3 +57,6 @@ pub enum Credential {
     /// A bearer token that the registry accepts as it is.
     RegistryToken(Secret),
 }
+
+#[cfg(test)]
+mod tests;
