@@ -73,12 +73,15 @@ impl ImageManifest {
                 return Err(ManifestError::NotAnImage { artifact_type: artifact_type.to_owned() });
             }
         }
-        let layer_type = |(position, layer): (usize, &Descriptor)| match &layer.media_type {
-            MediaType::Layer(layer_type) => Ok(*layer_type),
-            encrypted if encrypted.is_encrypted() => {
-                Err(ManifestError::EncryptedLayer { position, media_type: encrypted.clone() })
-            }
-            other => Err(ManifestError::UnknownLayer { position, media_type: other.clone() }),
+        let layer_type = |(position, layer): (usize, &Descriptor)| {
+            layer.media_type.layer_type().ok_or_else(|| {
+                let media_type = layer.media_type.clone();
+                if media_type.is_encrypted() {
+                    ManifestError::EncryptedLayer { position, media_type }
+                } else {
+                    ManifestError::UnknownLayer { position, media_type }
+                }
+            })
         };
         self.layers.iter().enumerate().map(layer_type).collect()
     }

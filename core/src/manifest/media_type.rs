@@ -119,13 +119,11 @@ impl MediaType {
     /// An [`Other`](Self::Other) type is what a registry sent: escape it before it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        match self {
-            Self::Other(name) => name,
-            known => KNOWN
-                .iter()
-                .find_map(|(name, candidate)| (candidate == known).then_some(*name))
-                .expect("every combination stands in the table, as a test checks"),
+        if let Self::Other(name) = self {
+            return name;
         }
+        let known = KNOWN.iter().find(|(_, known)| known == self);
+        known.expect("every combination stands in the table, as a test checks").0
     }
 
     /// Tells whether this is an index or manifest list.
@@ -144,6 +142,12 @@ impl MediaType {
     #[must_use]
     pub fn is_image_config(&self) -> bool {
         matches!(self, Self::OciConfig | Self::DockerConfig)
+    }
+
+    /// Returns the kind of layer, if it is one that can be unpacked.
+    #[must_use]
+    pub fn layer_type(&self) -> Option<LayerType> {
+        if let Self::Layer(layer_type) = self { Some(*layer_type) } else { None }
     }
 
     /// Tells whether this is a layer encrypted as ocicrypt does it (`+encrypted`).

@@ -43,6 +43,7 @@ use crate::limits::Limits;
 
 /// A checked manifest of one of the two shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a pull holds a handful of them, and takes each apart at once")]
 pub enum Manifest {
     /// A list of manifests, mostly one for each platform.
     Index(Index),
@@ -78,7 +79,8 @@ impl Manifest {
     /// `manifest_bytes`, `index_entries` or `layers` of the limits.
     pub fn parse(bytes: &[u8], declared: Declared<'_>, limits: &Limits) -> Result<Self, ManifestError> {
         ManifestError::limit("bytes of a manifest", bytes.len() as u64, limits.manifest_bytes, "manifest_bytes")?;
-        let json::Object(document): json::Object<Document> = json::parse(bytes).map_err(ManifestError::MalformedManifest)?;
+        let json::Object(document): json::Object<Document> =
+            json::parse(bytes).map_err(ManifestError::MalformedManifest)?;
         let media_type = document.media_type(declared)?;
         if media_type.is_index() { document.index(media_type, limits) } else { document.image(media_type, limits) }
     }

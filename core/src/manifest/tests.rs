@@ -313,6 +313,16 @@ mod types {
     }
 
     #[test]
+    fn a_document_cut_anywhere_is_malformed() {
+        let one = platform_entry(OCI_MANIFEST, "linux/arm/v7");
+        let text = bare(&format!(r#","manifests":[{one}],"annotations":{{"a":"b"}}"#));
+        for end in 0..text.len() {
+            let error = parse(&text[..end], Declared::Served(Some(OCI_INDEX))).expect_err(&text[..end]);
+            assert_eq!(error.code(), "malformed-manifest");
+        }
+    }
+
+    #[test]
     fn an_index_may_hold_what_is_unknown() {
         let text = bare(&format!(
             r#","mediaType":"{OCI_INDEX}","manifests":[
