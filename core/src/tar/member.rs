@@ -41,10 +41,17 @@ impl Extensions {
 /// A member whose content is still to come.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// What policy left out of it.
-    pub(super) skipped: vec::IntoIter<Skipped>,
-    /// What is left, if anything.
-    pub(super) entry: Option<Entry>,
+    /// Names of the attributes that policy leaves out of the entry.
+    pub(super) skipped: vec::IntoIter<Box<[u8]>>,
+    /// What it is.
+    pub(super) outcome: Outcome,
+}
+
+/// What becomes of a member.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Entry(Entry),
+    Skipped(Skipped),
 }
 
 /// What follows a member's header.
@@ -99,38 +106,27 @@ pub(super) fn read(
     let mut pax = extensions.pax.unwrap_or_default();
     let name = reader.name("path", pax.path.take(), extensions.long_name, header.name())?;
     let name = pax.sparse.name().unwrap_or(&name);
-    let flag = match flag {
-        MemberKind::OldRegular if name.ends_with(b"/") => MemberKind::Directory,
-        flag => flag,
-    };
+    let old_directory = flag == MemberKind::OldRegular && name.ends_with(b"/");
+    let flag = if old_directory { MemberKind::Directory } else { flag };
     let path = reader.path(name)?;
     let link = reader.name("linkpath", pax.link_path.take(), extensions.long_link, header.link_name().into())?;
     let (size, content) = reader.content(flag, &mut pax)?;
 
     let position = reader.position;
-    let marked = |path, kind| Some(Entry { path, kind, metadata: Metadata::IMPLIED });
+    let marked = |path, kind| Outcome::Entry(Entry { path, kind, metadata: Metadata::IMPLIED });
     let mut skipped = Vec::new();
-    let entry = match Mark::of(&path).map_err(|source| TarError::Whiteout { position, source })? {
+    let outcome = match Mark::of(&path).map_err(|source| TarError::Whiteout { position, source })? {
         Mark::Whiteout(hidden) => marked(hidden, EntryKind::Whiteout),
         Mark::Opaque(directory) => marked(directory, EntryKind::Opaque),
-        Mark::Union => {
-            skipped.push(Skipped { path, what: What::UnionMark, reason: Reason::Policy });
-            None
-        }
+        Mark::Union => Outcome::Skipped(Skipped { path, what: What::UnionMark, reason: Reason::Policy }),
         Mark::Plain => match reader.kind(flag, size, &link, &pax)? {
-            None => {
-                skipped.push(Skipped { path, what: What::Device, reason: Reason::NotSupported });
-                None
-            }
             Some(kind) if path.is_root() && kind != EntryKind::Directory => return Err(TarError::Root { position }),
             Some(kind @ EntryKind::HardLink { .. }) => marked(path, kind),
-            Some(kind) => {
-                let metadata = reader.metadata(pax, &path, &mut skipped)?;
-                Some(Entry { path, kind, metadata })
-            }
+            Some(kind) => Outcome::Entry(Entry { path, kind, metadata: reader.metadata(pax, &mut skipped)? }),
+            None => Outcome::Skipped(Skipped { path, what: What::Device, reason: Reason::NotSupported }),
         },
     };
-    Ok((Member { skipped: skipped.into_iter(), entry }, content))
+    Ok((Member { skipped: skipped.into_iter(), outcome }, content))
 }
 
 struct Reader<'a> {
@@ -248,7 +244,7 @@ impl Reader<'_> {
         Ok(major.ok().zip(minor.ok()).map(|(major, minor)| DeviceNumber { major, minor }))
     }
 
-    fn metadata(&self, pax: PaxRecords, path: &EntryPath, skipped: &mut Vec<Skipped>) -> Result<Metadata, TarError> {
+    fn metadata(&self, pax: PaxRecords, skipped: &mut Vec<Box<[u8]>>) -> Result<Metadata, TarError> {
         let uid = pax.uid.map_or_else(|| self.header.uid(), Ok)?;
         let gid = pax.gid.map_or_else(|| self.header.gid(), Ok)?;
         let mtime = match pax.mtime {
@@ -259,9 +255,7 @@ impl Reader<'_> {
         for (name, value) in pax.xattrs {
             match XattrPolicy::of(&name) {
                 XattrPolicy::Apply => xattrs.push(Xattr { name, value }),
-                XattrPolicy::Skip => {
-                    skipped.push(Skipped { path: path.clone(), what: What::Xattr { name }, reason: Reason::Policy });
-                }
+                XattrPolicy::Skip => skipped.push(name),
             }
         }
         Ok(Metadata {

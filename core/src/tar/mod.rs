@@ -41,11 +41,11 @@ use std::mem;
 
 use self::error::MAX_STACKED;
 use self::header::{BLOCK, Checked, ExtensionKind, Flag, padding};
-use self::member::{Content, Extensions, Map, Member};
+use self::member::{Content, Extensions, Map, Member, Outcome};
 use self::sparse::Extents;
 use crate::entry::{Entry, EntryKind};
 use crate::limits::Limits;
-use crate::report::Skipped;
+use crate::report::{Reason, Skipped, What};
 
 /// Reads a tar that is pushed through it.
 ///
@@ -163,7 +163,10 @@ impl TarReader {
                     Some(_) => (State::Map { member, map }, None),
                     None => (State::Map { member, map }, Some(TarEvent::NeedInput)),
                 },
-                State::Emit { member, content } => Self::emit(member, content),
+                State::Emit { member, content } => {
+                    let (state, event) = Self::emit(member, content);
+                    (state, Some(event))
+                }
                 State::Content { mut extents, stored } => match extents.take(input.len() as u64) {
                     None => (State::discard(padding(stored)), Some(TarEvent::FileEnd)),
                     Some((_, 0)) => (State::Content { extents, stored }, Some(TarEvent::NeedInput)),
@@ -300,18 +303,26 @@ impl TarReader {
     }
 
     /// Makes the next event of a member, and lets its content follow the last.
-    fn emit(mut member: Box<Member>, content: Content) -> (State, Option<TarEvent>) {
-        if let Some(skipped) = member.skipped.next() {
-            return (State::Emit { member, content }, Some(TarEvent::Skipped(skipped)));
+    fn emit(mut member: Box<Member>, content: Content) -> (State, TarEvent) {
+        let path = match &member.outcome {
+            Outcome::Entry(entry) => &entry.path,
+            Outcome::Skipped(skipped) => &skipped.path,
+        };
+        if let Some(name) = member.skipped.next() {
+            let skipped = Skipped { path: path.clone(), what: What::Xattr { name }, reason: Reason::Policy };
+            return (State::Emit { member, content }, TarEvent::Skipped(skipped));
         }
-        let is_file = member.entry.as_ref().is_some_and(|entry| matches!(entry.kind, EntryKind::File { .. }));
+        let (is_file, event) = match member.outcome {
+            Outcome::Entry(entry) => (matches!(entry.kind, EntryKind::File { .. }), TarEvent::Entry(entry)),
+            Outcome::Skipped(skipped) => (false, TarEvent::Skipped(skipped)),
+        };
         let state = match content {
             Content::Stored { extents, stored } if is_file => State::Content { extents, stored },
             // A whiteout's content, or that of a mark: nobody asks for it.
-            Content::Stored { stored, .. } => State::discard(stored + padding(stored)),
+            Content::Stored { stored, .. } => State::discard(stored.saturating_add(padding(stored))),
             Content::Nothing | Content::Unmapped(_) => State::discard(0),
         };
-        (state, member.entry.map(TarEvent::Entry))
+        (state, event)
     }
 
     /// Consumes up to `missing` bytes.

@@ -1,11 +1,12 @@
 //! The reader against archives made by hand, by itself and by other programs.
 
 mod accepted;
+mod mutated;
 mod producers;
 mod refused;
 mod round_trip;
 
-use super::header::{BLOCK, padding};
+use super::header::{BLOCK, Checked, padding};
 use super::{TarError, TarEvent, TarReader, TarSummary};
 use crate::entry::{Entry, EntryKind, Metadata};
 use crate::limits::Limits;

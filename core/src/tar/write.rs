@@ -16,9 +16,19 @@ use crate::entry::{EntryKind, EntryPath, Metadata, OPAQUE, PREFIX, Timestamp, Xa
 /// Appends an entry's header to `out`, with the pax header that it needs. A file's content, all
 /// `size` bytes with holes as zeros, must follow, then its [`padding`].
 ///
+/// ```
+/// use oci_fetcher_core::entry::{EntryKind, EntryPath, Metadata};
+/// use oci_fetcher_core::tar::write;
+///
+/// let mut tar = Vec::new();
+/// write::header(&EntryPath::clean(b"etc")?, &EntryKind::Directory, &Metadata::IMPLIED, &mut tar);
+/// write::trailer(&mut tar);
+/// assert!(tar.starts_with(b"etc/\0") && tar.len() == 3 * 512);
+/// # Ok::<(), oci_fetcher_core::entry::PathError>(())
+/// ```
+///
 /// # Panics
-/// If `kind` is a whiteout of the root, which has no name, or what a device, hard link or file
-/// cannot be; [entries](crate::entry::Entry) that were read from a tar never are.
+/// If `kind` is a whiteout and `path` the root, which nothing can hide.
 pub fn header(path: &EntryPath, kind: &EntryKind, metadata: &Metadata, out: &mut Vec<u8>) {
     let mut header = Header::new_ustar();
     let mut records = Records::default();

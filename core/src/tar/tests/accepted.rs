@@ -7,7 +7,7 @@ use crate::entry::{Timestamp, Xattr};
 fn reads_each_form_the_same_under_any_chunking() {
     let long = "d/".repeat(80) + "name";
     let long_nul = format!("{long}\0");
-    let cases: Vec<(&str, Vec<Vec<u8>>, Vec<&str>)> = vec![
+    let cases = vec![
         ("36 a layer of 0 bytes", vec![], vec![]),
         ("36 the empty layer", vec![END.into()], vec![]),
         ("36 one final zero block", vec![file("a", "x"), END[..BLOCK].into()], vec!["file /a 1", "0+x", "end"]),
