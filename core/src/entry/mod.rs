@@ -1,8 +1,13 @@
 //! Safe operations on a tree: what a tar member means once it has been checked.
 
 mod path;
+mod policy;
+mod whiteout;
 
 pub use path::{EntryPath, PathError};
+pub use policy::XattrPolicy;
+pub use whiteout::{Mark, WhiteoutError};
+pub(crate) use whiteout::{OPAQUE, PREFIX};
 
 /// One checked member of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
