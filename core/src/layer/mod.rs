@@ -1,7 +1,9 @@
 //! From compressed bytes to verified, safe entries, in bounded memory.
 
 pub mod inflate;
+mod verify;
 
+pub use self::verify::{Verifier, VerifyError};
 use crate::digest::Digest;
 use crate::entry::Entry;
 use crate::limits::Limits;
