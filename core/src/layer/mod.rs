@@ -1,7 +1,11 @@
 //! From compressed bytes to verified, safe entries, in bounded memory.
 
+mod decoder;
 pub mod inflate;
+mod verify;
 
+pub use self::decoder::{LayerDecoder, LayerError};
+pub use self::verify::{Verifier, VerifyError};
 use crate::digest::Digest;
 use crate::entry::Entry;
 use crate::limits::Limits;
@@ -22,7 +26,7 @@ pub struct LayerSpec {
     pub limits: Limits,
 }
 
-/// One provisional operation: it counts only once `LayerDecoder::finish` has verified the layer.
+/// One provisional operation: it counts only once [`LayerDecoder::finish`] has verified the layer.
 #[derive(Debug)]
 pub enum Op<'d> {
     /// An entry. A file with `size > 0` is followed by its data, every file by [`Op::FileEnd`].
