@@ -28,9 +28,6 @@ mod resolve;
 mod selection;
 mod whiteout;
 
-#[cfg(test)]
-mod tests;
-
 use std::num::NonZeroU32;
 
 pub use error::{ApplyError, TreeError};
@@ -107,8 +104,7 @@ impl Tree {
     #[must_use]
     pub fn standing(&self) -> Standing {
         let mut standing = Standing::default();
-        for node in self.nodes.below(NodeId::ROOT) {
-            let node = self.nodes.at(node);
+        for node in self.nodes.ids().map(|id| self.nodes.at(id)) {
             if node.presence != Presence::Made {
                 continue;
             }
