@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn merging_is_what_the_specification_says(stack in stacks()) {
@@ -57,6 +57,36 @@ proptest! {
             );
         }
     }
+
+    /// With symlinks anywhere, two passes do, and what is selected is still a part of the whole.
+    #[test]
+    fn symlinks_never_take_a_third_pass(
+        stack in prop::collection::vec(prop::collection::vec(wild_line(), 0..10), 1..4).prop_map(workable),
+        selected in prop::collection::vec(path(), 1..3),
+    ) {
+        let whole = unpack(MemoryFs::default, &stack, &Options::default()).expect("what does not work was left out");
+        check_standing(&whole.standing, &listing(&whole.fs));
+        let selection = Selection::paths(selected.iter().map(|path| clean(path)));
+        let part = match unpack(MemoryFs::default, &stack, &Options { selection: selection.clone(), ..Options::default() }) {
+            Ok(part) => part,
+            Err(error) => {
+                prop_assert!(["path-not-found", "too-many-symlinks"].contains(&error.code()), "{}", error);
+                return Ok(());
+            }
+        };
+        check_standing(&part.standing, &listing(&part.fs));
+        for found in part.fs.walk() {
+            let Some(expected) = whole.fs.stat(&found.path) else { panic!("{} is not in the whole", found.path) };
+            prop_assert_eq!(expected.metadata, found.stat.metadata);
+            prop_assert_eq!(
+                whole.fs.read(&found.path).expect("memory never fails"),
+                part.fs.read(&found.path).expect("memory never fails")
+            );
+        }
+        for expected in whole.fs.walk().filter(|at| selection.covers(&at.path)) {
+            prop_assert!(part.fs.stat(&expected.path).is_some(), "{} is missing", expected.path);
+        }
+    }
 }
 
 /// Where something that is no directory is a parent.
@@ -83,6 +113,35 @@ fn stacks() -> impl Strategy<Value = Vec<Vec<String>>> {
     });
     let layers = prop::collection::vec(prop::collection::vec(line, 0..12), 1..5);
     layers.prop_map(|layers| layers.into_iter().map(tidy).collect())
+}
+
+/// Entries that meet symlinks, and symlinks and hard links that lead anywhere.
+fn wild_line() -> impl Strategy<Value = String> {
+    let target = prop::sample::select(vec!["a", "/b", "../c", "a/b", "..", "/c/a", "./b/..", "a/a", "/", "x"]);
+    (path(), path(), target, 0..15u8).prop_map(|(path, other, target, kind)| match kind {
+        0..4 => format!("f {path}"),
+        4 => format!("f {path}/f {kind}"),
+        5..7 => format!("d {path}"),
+        7..10 => format!("l {path} {target}"),
+        10..12 => format!("h {path} {other}"),
+        12 => format!("o {path}"),
+        _ => format!("w {path}"),
+    })
+}
+
+/// Leaves out each line that cannot be applied after those before it.
+fn workable(stack: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let mut kept: Vec<Vec<String>> = Vec::new();
+    for layer in stack {
+        kept.push(Vec::new());
+        for line in layer {
+            kept.last_mut().expect("just pushed").push(line);
+            if unpack(MemoryFs::default, &kept, &Options::default()).is_err() {
+                kept.last_mut().expect("just pushed").pop();
+            }
+        }
+    }
+    kept
 }
 
 /// Leaves out what no layer should hold, and what depends on order by its nature: symlinks as

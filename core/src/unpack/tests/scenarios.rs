@@ -70,6 +70,11 @@ const CASES: &[Case] = &[
         expected: &["l l /t", "d t", "f t/g 1"],
     },
     Case {
+        name: "6: so it does from within a directory",
+        layers: &[&["l a/l /t/u", "f a/l/g 1"]],
+        expected: &["d a", "l a/l /t/u", "d t", "d t/u", "f t/u/g 1"],
+    },
+    Case {
         name: "6: a file and a directory replace a symlink",
         layers: &[&["d t", "l a t", "l b t"], &["f a 1", "d b 700"]],
         expected: &["f a 1", "d b 700", "d t"],
@@ -81,8 +86,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "22: a dangling link's missing parts are made, but not those it takes back",
-        layers: &[&["l l x/../y/z", "f l/f"]],
-        expected: &["l l x/../y/z", "d y", "d y/z", "f y/z/f"],
+        layers: &[&["l d/l x/../y/z", "f d/l/f"]],
+        expected: &["d d", "l d/l x/../y/z", "d d/y", "d d/y/z", "f d/y/z/f"],
     },
     Case {
         name: "8: a directory's metadata is never set through a symlink",
