@@ -108,7 +108,7 @@ impl Comparison {
         self
     }
 
-    /// Lists the differences, in byte order of paths.
+    /// Lists the differences, sorted by path, component by component.
     #[must_use]
     pub fn compare(&self, left: &Path, right: &Path) -> Vec<Difference> {
         let (left, right) = (self.read(left), self.read(right));
@@ -138,7 +138,7 @@ impl Comparison {
         differences
     }
 
-    /// Writes a tree as text, a line for each path in byte order: two trees are equal, except for
+    /// Writes a tree as text, a line for each path, sorted likewise: two trees are equal, except for
     /// what is ignored, exactly if their listings are.
     #[must_use]
     pub fn listing(&self, root: &Path) -> String {

@@ -38,7 +38,7 @@ enum Access {
     Tokens {
         username: String,
         password: String,
-        issuer: Issuer,
+        issuer: Box<Issuer>,
     },
 }
 
@@ -63,7 +63,8 @@ impl Setup {
     #[must_use]
     pub fn tokens(username: &str, password: &str, issuer: Issuer) -> Self {
         let issuer = issuer.account(username, password, "*");
-        let access = Access::Tokens { username: username.to_owned(), password: password.to_owned(), issuer };
+        let access =
+            Access::Tokens { username: username.to_owned(), password: password.to_owned(), issuer: Box::new(issuer) };
         Self { access, ..Self::default() }
     }
 
@@ -121,7 +122,7 @@ impl DockerRegistry {
         let issuer = match &setup.access {
             Access::Open | Access::PasswordOverTls { .. } => None,
             Access::Tokens { issuer, .. } => {
-                let options = Options::new().tokens(issuer.clone().signed(signer.clone()));
+                let options = Options::new().tokens(Issuer::clone(issuer).signed(signer.clone()));
                 Some(Registry::start(Content::new(), options))
             }
         };

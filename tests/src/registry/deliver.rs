@@ -1,31 +1,16 @@
-//! Applies actions to a reply and writes it, faults included.
+//! Writes answers, faults included.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::Shared;
 use super::answer::answer;
-use super::http::{Reply, http_date, reason};
-use super::lock;
+use super::http::Reply;
 use super::log::Exchange;
-use super::scenario::{Action, RetryAfter};
+use super::plan::{After, Framing, Offset, Plan};
+use super::scenario::Action;
 use super::server::Wire;
-use crate::content::{Blob, PIECE};
-
-/// What becomes of the connection after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
-    /// The next request may come.
-    Keep,
-    /// It is closed in good order.
-    Close,
-    /// It is dropped, without `close_notify`.
-    Drop,
-    /// It is reset.
-    Reset,
-    /// It stays open, and silent.
-    Silence,
-}
+use super::{Shared, lock};
+use crate::content::PIECE;
 
 /// Answers the request with this number in the log.
 pub(super) async fn deliver(
@@ -35,198 +20,28 @@ pub(super) async fn deliver(
     actions: &[Action],
     wire: &mut Wire,
 ) -> io::Result<After> {
-    let mut plan = Plan::default();
-    for action in actions {
-        match action {
-            Action::RevokeTokens => lock(&shared.tokens).clear(),
-            Action::IgnoreRange => exchange.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("range")),
-            Action::Delay(time) => tokio::time::sleep(*time).await,
-            other => plan.early.push(other),
-        }
+    let mut plan = Plan::new(actions, &exchange);
+    if !plan.delay.is_zero() {
+        tokio::time::sleep(plan.delay).await;
     }
-    let mut reply = plan.replacement(&exchange).unwrap_or_else(|| answer(shared, &exchange));
-    let early = std::mem::take(&mut plan.early);
-    for action in early {
-        plan.apply(action, &mut reply);
+    if plan.revokes_tokens {
+        lock(&shared.tokens).clear();
     }
-    let keep_alive = exchange.header("connection").is_none_or(|field| !field.eq_ignore_ascii_case("close"));
-    if !keep_alive && plan.after == After::Keep {
-        plan.after = After::Close;
+    if plan.ignores_range {
+        exchange.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("range"));
     }
+    let mut reply = plan.replacement.take().unwrap_or_else(|| answer(shared, &exchange));
+    plan.edit_reply(&mut reply);
     let head = plan.head(&reply);
     shared.log.update(number, |exchange| exchange.status = Some(reply.status));
     let body_starts = head.len() as u64;
     let pauses = plan.pauses.iter().map(|(offset, time)| (body_starts + offset, *time)).collect();
     let mut faucet = Faucet { wire, shared, number, offset: 0, body_starts, pauses, plan: &plan };
-    if let Some(end) = faucet.write(&head).await? {
-        return Ok(end);
+    let mut end = faucet.write(&head).await?;
+    if end.is_none() && exchange.method != "HEAD" {
+        end = faucet.write_body(&reply).await?;
     }
-    if exchange.method != "HEAD" {
-        if let Some(end) = faucet.write_body(&reply).await? {
-            return Ok(end);
-        }
-    }
-    Ok(plan.after)
-}
-
-/// How a reply is written.
-#[derive(Debug)]
-struct Plan<'a> {
-    /// Actions on the reply, before it is known.
-    early: Vec<&'a Action>,
-    framing: Framing,
-    flips: Vec<u64>,
-    slice: Option<(usize, Duration)>,
-    /// Where the answer ends early, and how.
-    ends: Vec<(Offset, After)>,
-    pauses: Vec<(u64, Duration)>,
-    after: After,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Framing {
-    Length(Option<u64>),
-    Chunked,
-    UntilClose,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Offset {
-    Body(u64),
-    Answer(u64),
-}
-
-impl Default for Plan<'_> {
-    fn default() -> Self {
-        Self {
-            early: Vec::new(),
-            framing: Framing::Length(None),
-            flips: Vec::new(),
-            slice: None,
-            ends: Vec::new(),
-            pauses: Vec::new(),
-            after: After::Keep,
-        }
-    }
-}
-
-impl Plan<'_> {
-    /// Returns the reply that stands in for the registry's own, if there is one.
-    fn replacement(&self, exchange: &Exchange) -> Option<Reply> {
-        self.early.iter().find_map(|action| replacement(action, exchange))
-    }
-
-    fn apply(&mut self, action: &Action, reply: &mut Reply) {
-        let is = |name: &str| {
-            let name = name.to_owned();
-            move |field: &(String, String)| field.0.eq_ignore_ascii_case(&name)
-        };
-        match action {
-            Action::SetHeader(name, value) => {
-                let matches = is(name);
-                reply.headers.retain(|field| !matches(field));
-                reply.headers.push((name.clone(), value.clone()));
-            }
-            Action::AddHeader(name, value) => reply.headers.push((name.clone(), value.clone())),
-            Action::RemoveHeader(name) => {
-                let matches = is(name);
-                reply.headers.retain(|field| !matches(field));
-            }
-            Action::Truncate(length) => reply.end = reply.end.min(reply.start + length),
-            Action::Append(bytes) => reply.extra.extend_from_slice(bytes),
-            Action::ContentLength(length) => self.framing = Framing::Length(Some(*length)),
-            Action::Chunked => self.framing = Framing::Chunked,
-            Action::UntilClose => {
-                self.framing = Framing::UntilClose;
-                self.after = After::Close;
-            }
-            Action::FlipByte(offset) => self.flips.push(*offset),
-            Action::Pause(offset, time) => self.pauses.push((*offset, *time)),
-            Action::Slice { bytes, pause } => self.slice = Some(((*bytes).max(1), *pause)),
-            Action::StallBody(offset) => self.ends.push((Offset::Body(*offset), After::Silence)),
-            Action::StallAnswer(offset) => self.ends.push((Offset::Answer(*offset), After::Silence)),
-            Action::CutBody(offset) => self.ends.push((Offset::Body(*offset), After::Drop)),
-            Action::CutAnswer(offset) => self.ends.push((Offset::Answer(*offset), After::Drop)),
-            Action::ResetBody(offset) => self.ends.push((Offset::Body(*offset), After::Reset)),
-            Action::ResetAnswer(offset) => self.ends.push((Offset::Answer(*offset), After::Reset)),
-            Action::Close => self.after = After::Close,
-            Action::CloseWithoutNotify => self.after = After::Drop,
-            // Done before the reply was known, or the reply itself.
-            Action::Respond { .. }
-            | Action::Refuse(..)
-            | Action::Redirect(_)
-            | Action::RedirectOrigin(_)
-            | Action::RevokeTokens
-            | Action::IgnoreRange
-            | Action::Delay(_) => {}
-        }
-    }
-
-    fn head(&self, reply: &Reply) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, reason(reply.status));
-        for (name, value) in &reply.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        match self.framing {
-            Framing::Length(claimed) => {
-                head.push_str(&format!("Content-Length: {}\r\n", claimed.unwrap_or(reply.length())));
-            }
-            Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
-            Framing::UntilClose => {}
-        }
-        if self.after != After::Keep {
-            head.push_str("Connection: close\r\n");
-        }
-        head.push_str("\r\n");
-        head.into_bytes()
-    }
-}
-
-fn replacement(action: &Action, exchange: &Exchange) -> Option<Reply> {
-    let redirect = |location: &str| Reply::new(307, "text/plain", "").header("Location", location);
-    match action {
-        Action::Respond { status, headers, body } => Some(Reply {
-            status: *status,
-            headers: headers.clone(),
-            start: 0,
-            end: body.len() as u64,
-            blob: Blob::from(body.clone()),
-            extra: Vec::new(),
-        }),
-        Action::Refuse(status, retry_after) => {
-            let code = if *status == 429 { "TOOMANYREQUESTS" } else { "UNKNOWN" };
-            let reply = Reply::error(*status, code, "refused by the scenario");
-            Some(match retry_after {
-                RetryAfter::Absent => reply,
-                RetryAfter::Seconds(seconds) => reply.header("Retry-After", &seconds.to_string()),
-                RetryAfter::Date(from_now) => reply.header("Retry-After", &http_date(SystemTime::now() + *from_now)),
-            })
-        }
-        Action::Redirect(location) => Some(redirect(location)),
-        Action::RedirectOrigin(origin) => Some(redirect(&format!("{origin}{}", exchange.target))),
-        Action::RevokeTokens
-        | Action::IgnoreRange
-        | Action::SetHeader(..)
-        | Action::AddHeader(..)
-        | Action::RemoveHeader(_)
-        | Action::ContentLength(_)
-        | Action::Truncate(_)
-        | Action::Append(_)
-        | Action::FlipByte(_)
-        | Action::Chunked
-        | Action::UntilClose
-        | Action::Delay(_)
-        | Action::Pause(..)
-        | Action::StallBody(_)
-        | Action::StallAnswer(_)
-        | Action::CutBody(_)
-        | Action::CutAnswer(_)
-        | Action::ResetBody(_)
-        | Action::ResetAnswer(_)
-        | Action::Slice { .. }
-        | Action::Close
-        | Action::CloseWithoutNotify => None,
-    }
+    Ok(end.unwrap_or(plan.after))
 }
 
 /// Writes an answer up to the point where a fault ends it.

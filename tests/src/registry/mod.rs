@@ -13,6 +13,7 @@ mod http;
 mod issuer;
 mod jwt;
 mod log;
+mod plan;
 mod scenario;
 mod server;
 

@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::deliver::{After, deliver};
+use super::deliver::deliver;
 use super::log::Exchange;
+use super::plan::After;
 use super::{Shared, http, lock};
 
 /// Serves until `stopped` resolves, on the calling thread.
@@ -74,8 +75,8 @@ const TLS_HANDSHAKE: u8 = 22;
 
 async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
     // Unread bytes would turn the close into a reset, which may overtake the answer.
-    let mut request = [0; 4096];
-    stream.read(&mut request).await?;
+    let mut request = Vec::with_capacity(4096);
+    stream.read_buf(&mut request).await?;
     stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n").await?;
     stream.shutdown().await
 }

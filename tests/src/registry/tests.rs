@@ -71,8 +71,8 @@ fn read(stream: &mut impl Read) -> Seen {
 }
 
 const BLOB: &[u8] = b"0123456789abcdefghij";
-const DIGEST: &str = "sha256:7cf5f9b2ee65dbf9c1b1c7d0e1c3a3a9d4d7a4a2fefd6a5c5d1b6e1a9c0b1d2e";
-const PATH: &str = "/v2/app/blobs/sha256:7cf5f9b2ee65dbf9c1b1c7d0e1c3a3a9d4d7a4a2fefd6a5c5d1b6e1a9c0b1d2e";
+const DIGEST: &str = "sha256:6bc14bdc4517a7a682c6910de2e2946eb8e1ecd04090728fef6d092a7ceb62c5";
+const PATH: &str = "/v2/app/blobs/sha256:6bc14bdc4517a7a682c6910de2e2946eb8e1ecd04090728fef6d092a7ceb62c5";
 
 fn content() -> Content {
     let mut content = Content::new();
@@ -108,12 +108,8 @@ fn manifests_and_blobs_are_served() {
         assert_eq!((missing.status(), &missing.json()["errors"][0]["code"]), (404, &Value::from(code)), "{target}");
     }
     assert_eq!((registry.blob_downloads(), registry.manifest_requests()), (4, 5));
-    let sent: usize = registry
-        .requests_to(Method::Get, PATH)
-        .iter()
-        .map(|exchange| usize::try_from(exchange.bytes_sent).expect("small"))
-        .sum();
-    assert_eq!(sent, 20 + 3 + usize::try_from(registry.requests_to(Method::Get, PATH)[2].bytes_sent).expect("small"));
+    let sent: Vec<u64> = registry.requests_to(Method::Get, PATH).iter().map(|exchange| exchange.bytes_sent).collect();
+    assert_eq!(sent[..2], [20, 3]);
 }
 
 #[test]
@@ -161,12 +157,15 @@ fn referrers_are_listed_or_absent() {
     assert_eq!(get(&registry, &target, &[]).status(), 404);
 }
 
+/// Actions, and the status, `Content-Length`, body and end that a client sees.
+type Case<'a> = (&'a [Action], u16, &'a str, &'a [u8], Result<(), ErrorKind>);
+
 #[test]
 fn each_action_shows_on_the_wire() {
     use Action::*;
     let short = Err(ErrorKind::WouldBlock);
     let reset = Err(ErrorKind::ConnectionReset);
-    let cases: &[(&[Action], u16, &str, &[u8], Result<(), ErrorKind>)] = &[
+    let cases: &[Case<'_>] = &[
         (&[], 200, "20", BLOB, Ok(())),
         (&[CutBody(0)], 200, "20", b"", Ok(())),
         (&[CutBody(7)], 200, "20", b"0123456", Ok(())),
@@ -250,6 +249,13 @@ fn rules_apply_in_order_and_as_often_as_they_say() {
     assert_eq!(get(&registry, "/v2/?x=1", &[]).status(), 414);
     let refused = get(&registry, "/v2/?y=1", &[]);
     assert_eq!((refused.status(), refused.header("retry-after")), (429, Some("3")));
+    registry.forget_rules();
+    let hour = Duration::from_secs(3600);
+    registry.add_rule(Rule::on(Method::Get, "/v2/").times(1).then(Action::Refuse(503, RetryAfter::Date(hour))));
+    registry.add_rule(Rule::on(Method::Get, "/v2/").then(Action::Refuse(503, RetryAfter::Absent)));
+    let refused = get(&registry, "/v2/", &[]);
+    assert!(refused.status() == 503 && refused.header("retry-after").is_some_and(|date| date.ends_with(" GMT")));
+    assert_eq!(get(&registry, "/v2/", &[]).header("retry-after"), None);
     let elsewhere = Registry::open(Content::new());
     registry.forget_rules();
     registry.add_rule(Rule::on(Method::Get, "*").then(Action::RedirectOrigin(elsewhere.origin())));
@@ -347,6 +353,8 @@ fn tls_is_spoken_with_and_without_client_certificates() {
     assert_eq!(get_over_tls(&registry, &authority, None).expect("answered").body, BLOB);
     assert!(get_over_tls(&registry, &strangers, None).is_err());
     assert_eq!(get(&registry, PATH, &[]).head, "HTTP/1.0 400 Bad Request\r\n\r\n");
+    // The other way round, a handshake gets an answer in plain HTTP.
+    assert!(get_over_tls(&Registry::open(content()), &authority, None).is_err());
 
     for (identity, served) in [(authority.server_named(&["other.example"]), false), (authority.expired_server(), false)]
     {
