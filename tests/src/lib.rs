@@ -1,1 +1,24 @@
 //! What the tests and the quick start share.
+//!
+//! - [`image`] builds layers, images, indexes and artifacts, good and bad, byte for byte the same each time;
+//! - [`content`] is what a registry holds;
+//! - [`registry`] serves it on loopback, with every fault a network can show;
+//! - [`tls`] makes certificate authorities that live as long as a test;
+//! - [`docker_registry`] starts the `distribution` registry that Debian packages, and fills it with `skopeo`;
+//! - [`process`] runs commands and measures them;
+//! - [`compare`] holds two directories against each other, path by path.
+//!
+//! Nothing here returns an error: what a test needs and cannot have ends it, loudly.
+
+#![forbid(unsafe_code)]
+
+#[cfg(unix)]
+pub mod compare;
+pub mod content;
+#[cfg(unix)]
+pub mod docker_registry;
+pub mod image;
+#[cfg(unix)]
+pub mod process;
+pub mod registry;
+pub mod tls;
