@@ -30,6 +30,12 @@ pub enum DiskError {
         /// The later name.
         path: PathBuf,
     },
+    /// More was left out than can be listed.
+    #[error("the report of what could not be applied takes more than {limit} bytes of memory")]
+    ReportBytes {
+        /// [`DiskFs::limit_report`](super::DiskFs::limit_report)'s argument.
+        limit: u64,
+    },
 }
 
 impl DiskError {
@@ -37,20 +43,12 @@ impl DiskError {
         Self::Io { operation, path: path.into(), source: source.into() }
     }
 
-    /// Returns what the operation was tried on.
+    /// Returns what the operation was tried on; `None` for a limit.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Io { path, .. } | Self::Collision { path, .. } => path,
-        }
-    }
-
-    /// Returns the system's reason; `None` for a collision.
-    #[must_use]
-    pub fn io_error(&self) -> Option<&io::Error> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            Self::Collision { .. } => None,
+            Self::Io { path, .. } | Self::Collision { path, .. } => Some(path),
+            Self::ReportBytes { .. } => None,
         }
     }
 }
@@ -59,7 +57,7 @@ impl Explain for DiskError {
     fn class(&self) -> Class {
         match self {
             Self::Io { .. } => Class::Local,
-            Self::Collision { .. } => Class::Refused,
+            Self::Collision { .. } | Self::ReportBytes { .. } => Class::Refused,
         }
     }
 
@@ -67,6 +65,7 @@ impl Explain for DiskError {
         match self {
             Self::Io { source, .. } => Cause::of(source).code(),
             Self::Collision { .. } => "name-collision",
+            Self::ReportBytes { .. } => "limit-tree-bytes",
         }
     }
 
@@ -74,6 +73,7 @@ impl Explain for DiskError {
         let advice = match self {
             Self::Io { source, .. } => Cause::of(source).advice()?,
             Self::Collision { .. } => "choose a destination on a file system that tells names apart by case and bytes",
+            Self::ReportBytes { .. } => "raise the limit `tree_bytes` (--max-tree-bytes) if the image is trusted",
         };
         Some(advice.into())
     }

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use oci_fetcher_core::entry::{Metadata, Timestamp, Xattr};
-use oci_fetcher_core::report::{Reason, Report, What};
+use oci_fetcher_core::report::{Reason, Report, Skipped, What};
 use oci_fetcher_core::tree::Place;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid};
 use rustix::io::{Errno, retry_on_intr};
@@ -33,7 +33,10 @@ pub(super) struct Applier {
     /// Who a new file belongs to, once one was made. The same for all: directories get their own
     /// group only after everything in them was made, so that there is nothing else to inherit.
     natural: Option<Owner>,
-    pub(super) report: Report,
+    report: Report,
+    /// Bytes that the report's items take.
+    report_bytes: u64,
+    report_limit: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +66,29 @@ enum Lends {
 
 impl Applier {
     pub(super) fn new(privilege: Privilege) -> Self {
-        Self { privilege, natural: None, report: Report::default() }
+        Self { privilege, natural: None, report: Report::default(), report_bytes: 0, report_limit: REPORT_BYTES }
+    }
+
+    pub(super) fn limit_report(&mut self, bytes: u64) {
+        self.report_limit = bytes;
+    }
+
+    pub(super) fn report(&self) -> &Report {
+        &self.report
+    }
+
+    pub(super) fn into_report(self) -> Report {
+        self.report
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.report = Report::default();
+        self.report_bytes = 0;
+    }
+
+    /// Returns the limit if the report has grown beyond it.
+    pub(super) fn passed_limit(&self) -> Option<u64> {
+        (self.report_bytes > self.report_limit).then_some(self.report_limit)
     }
 
     /// Applies everything to an open, new regular file.
@@ -152,7 +177,14 @@ impl Applier {
     }
 
     pub(super) fn skip(&mut self, at: &Place<'_>, what: What, reason: Reason) {
-        self.report.skip(at.path(), what, reason);
+        let path = at.path();
+        let name = if let What::Xattr { name } = &what { name.len() } else { 0 };
+        let items = self.report.skipped.len();
+        let bytes = size_of::<Skipped>() + path.as_bytes().len() + name;
+        self.report.skip(path, what, reason);
+        if self.report.skipped.len() > items {
+            self.report_bytes += bytes as u64;
+        }
     }
 
     fn own(
@@ -258,6 +290,10 @@ impl Applier {
         Ok(())
     }
 }
+
+/// What the report may take unless told otherwise: each item holds a whole path, which adds up to far
+/// more than the tree that they share. A million items of real images fit.
+const REPORT_BYTES: u64 = 256 << 20;
 
 /// The bits that lend the owner's or the group's permissions.
 const SET_ID: Mode = Mode::SUID.union(Mode::SGID);

@@ -36,7 +36,7 @@ mod portable;
 mod remove;
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use error::escaped;
 pub use error::{DiskError, Operation};

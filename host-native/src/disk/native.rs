@@ -16,6 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::error::{DiskError, Operation};
 use super::handles::{DIRECTORY, Handles, Resolver};
 use super::metadata::{Applier, Failure, Privilege, set_mode_of_name};
+use super::remove::remove_contents;
 use crate::spool::{Content, LayerSpool, Spooled};
 
 /// A directory of this machine as the destination of a merged tree.
@@ -123,16 +124,33 @@ impl DiskFs {
         self.finish_file(file, at, metadata)
     }
 
+    /// Bounds the memory that the report may take, in bytes; passing it is an error.
+    #[must_use]
+    pub fn limit_report(mut self, bytes: u64) -> Self {
+        self.applier.limit_report(bytes);
+        self
+    }
+
+    /// Removes everything that was written, the report too, for another pass over the layers.
+    ///
+    /// # Errors
+    /// [`DiskError`] if something cannot be removed.
+    pub fn clear(&mut self) -> Result<(), DiskError> {
+        self.handles.clear();
+        self.applier.clear();
+        remove_contents(&self.path, None)
+    }
+
     /// Returns what could not be applied so far.
     #[must_use]
     pub fn report(&self) -> &Report {
-        &self.applier.report
+        self.applier.report()
     }
 
     /// Closes every handle and returns what could not be applied.
     #[must_use]
     pub fn into_report(self) -> Report {
-        self.applier.report
+        self.applier.into_report()
     }
 
     fn parent(&mut self, at: &Place<'_>) -> Result<Arc<OwnedFd>, DiskError> {
@@ -140,6 +158,12 @@ impl DiskFs {
             let holder = at.path().split_last().map_or_else(EntryPath::root, |(holder, _)| holder);
             DiskError::new(Operation::OpenDirectory, self.host_path(&holder), errno)
         })
+    }
+
+    /// Finishes an operation of the applier.
+    fn applied(&self, at: &Place<'_>, applied: Result<(), Failure>) -> Result<(), DiskError> {
+        applied.map_err(|failure| self.failed(at, failure))?;
+        self.applier.passed_limit().map_or(Ok(()), |limit| Err(DiskError::ReportBytes { limit }))
     }
 
     fn host_path(&self, path: &EntryPath) -> PathBuf {
@@ -214,14 +238,16 @@ impl FileSystem for DiskFs {
             retry_on_intr(|| rustix::fs::ftruncate(&file.fd, file.size))
                 .map_err(|errno| self.failed(at, (Operation::SetSize, errno)))?;
         }
-        self.applier.file(at, metadata, file.fd.as_fd()).map_err(|failure| self.failed(at, failure))
+        let applied = self.applier.file(at, metadata, file.fd.as_fd());
+        self.applied(at, applied)
     }
 
     fn create_symlink(&mut self, at: &Place<'_>, target: &[u8], metadata: &Metadata) -> Result<Created, DiskError> {
         let parent = self.parent(at)?;
         retry_on_intr(|| rustix::fs::symlinkat(target, &parent, at.name()))
             .map_err(|errno| self.failed(at, (Operation::CreateSymlink, errno)))?;
-        self.applier.symlink(at, metadata, parent.as_fd()).map_err(|failure| self.failed(at, failure))?;
+        let applied = self.applier.symlink(at, metadata, parent.as_fd());
+        self.applied(at, applied)?;
         Ok(Created::Made)
     }
 
@@ -242,7 +268,8 @@ impl FileSystem for DiskFs {
         };
         let reason = match make_special(&parent, at.name(), special) {
             Ok(()) => {
-                self.applier.special(at, metadata, parent.as_fd()).map_err(|failure| self.failed(at, failure))?;
+                let applied = self.applier.special(at, metadata, parent.as_fd());
+                self.applied(at, applied)?;
                 return Ok(Created::Made);
             }
             Err(Errno::PERM | Errno::ACCESS) => Reason::NotPermitted,
@@ -250,6 +277,7 @@ impl FileSystem for DiskFs {
             Err(errno) => return Err(self.failed(at, (Operation::CreateSpecial, errno))),
         };
         self.applier.skip(at, what, reason);
+        self.applied(at, Ok(()))?;
         Ok(Created::Skipped)
     }
 
@@ -270,7 +298,8 @@ impl FileSystem for DiskFs {
         let directory =
             self.handles.directory(at).map_err(|errno| self.failed(at, (Operation::OpenDirectory, errno)))?;
         self.handles.forget(at.node());
-        self.applier.directory(at, metadata, directory.as_fd()).map_err(|failure| self.failed(at, failure))
+        let applied = self.applier.directory(at, metadata, directory.as_fd());
+        self.applied(at, applied)
     }
 }
 
