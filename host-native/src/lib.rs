@@ -1,4 +1,6 @@
 //! oci-fetcher: fetches what OCI registries hold, verifies every byte, and unpacks it safely.
 
 pub mod credentials;
-mod disk;
+pub mod disk;
+pub mod spool;
+pub mod staging;
