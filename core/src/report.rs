@@ -26,6 +26,14 @@ impl Report {
         self.skipped.push(Skipped { path, what, reason });
     }
 
+    /// Adds everything that another report holds.
+    pub fn absorb(&mut self, other: Self) {
+        self.skipped.extend(other.skipped);
+        for (owner, count) in other.ownership {
+            *self.ownership.entry(owner).or_default() += count;
+        }
+    }
+
     /// Tells whether everything was applied.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -225,9 +225,15 @@ fn leftovers_are_told_from_what_lives_and_what_is_not_ours() {
     let parent = tempfile::tempdir().expect("a directory");
     let destination = parent.path().join("image");
     let dead = [".image.oci-fetcher-abc123", ".image.oci-fetcher-zzzzzz"];
-    let kept =
-        [".image.oci-fetcher-abc12", ".image.oci-fetcher-abc1234", ".image.oci-fetcher-", ".image.oci-fetcher-abc.12",
-         ".other.oci-fetcher-abc123", "image.oci-fetcher-abc123", ".image-evil.oci-fetcher-abc123"];
+    let kept = [
+        ".image.oci-fetcher-abc12",
+        ".image.oci-fetcher-abc1234",
+        ".image.oci-fetcher-",
+        ".image.oci-fetcher-abc.12",
+        ".other.oci-fetcher-abc123",
+        "image.oci-fetcher-abc123",
+        ".image-evil.oci-fetcher-abc123",
+    ];
     for name in dead.iter().chain(&kept) {
         fs::create_dir_all(parent.path().join(name).join("root/d")).expect("made");
     }

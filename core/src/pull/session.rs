@@ -1,0 +1,117 @@
+//! What is known of one repository at one registry, and how it may be spoken to.
+
+use super::auth::Authorizations;
+use super::retry::{Random, RetryPolicy};
+use crate::credentials::Credential;
+use crate::limits::Limits;
+use crate::reference::Reference;
+use crate::url::{Scheme, Url};
+
+/// Whether, and how, the network is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// The registry is asked for whatever is not stored.
+    #[default]
+    Online,
+    /// Only the cache is used; what it lacks is an error.
+    Offline,
+    /// The store is a local layout or archive; what it lacks is an error.
+    Local,
+}
+
+/// A repository, the credential for it, and all that was learned while speaking to its registry.
+///
+/// One session serves any number of [`Pull`](super::Pull)s, one after another or, cloned, at once;
+/// tokens are kept with it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub(super) registry: Url,
+    pub(super) repository: String,
+    pub(super) network: Network,
+    pub(super) limits: Limits,
+    pub(super) retry: RetryPolicy,
+    pub(super) authorizations: Authorizations,
+    pub(super) random: Random,
+}
+
+impl Session {
+    /// Begins a session for a reference's repository: anonymous, over https (over http to loopback).
+    #[must_use]
+    pub fn new(reference: &Reference, network: Network) -> Self {
+        let registry = reference.base_url(Scheme::Https);
+        let registry = if registry.is_loopback() { reference.base_url(Scheme::Http) } else { registry };
+        Self {
+            authorizations: Authorizations::new(registry.origin()),
+            registry,
+            repository: reference.repository().to_owned(),
+            network,
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            random: Random(0),
+        }
+    }
+
+    /// Begins a session that reaches no registry: everything is in a local layout or archive.
+    #[must_use]
+    pub fn local() -> Self {
+        let registry = Url::parse("https://localhost/").expect("a constant address");
+        Self {
+            authorizations: Authorizations::new(registry.origin()),
+            registry,
+            repository: String::new(),
+            network: Network::Local,
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            random: Random(0),
+        }
+    }
+
+    /// Speaks to the registry by this scheme, whatever its address.
+    #[must_use]
+    pub fn scheme(mut self, reference: &Reference, scheme: Scheme) -> Self {
+        self.registry = reference.base_url(scheme);
+        self.authorizations.at(self.registry.origin());
+        self
+    }
+
+    /// Presents this credential to the registry, and to the token endpoint that it names.
+    #[must_use]
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.authorizations.present(credential);
+        self
+    }
+
+    /// Bounds what answers may cost.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets how often and when requests are tried again.
+    #[must_use]
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Seeds the jitter of pauses.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.random = Random(seed);
+        self
+    }
+
+    /// Returns the registry's address.
+    #[must_use]
+    pub fn registry(&self) -> &Url {
+        &self.registry
+    }
+
+    /// Returns the address of something below the repository, for example `manifests/latest`.
+    pub(super) fn url(&self, rest: &str) -> Url {
+        self.registry
+            .join(&format!("/v2/{}/{rest}", self.repository))
+            .expect("a repository, a tag and a digest consist of characters that a path may hold")
+    }
+}
