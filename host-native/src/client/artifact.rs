@@ -1,0 +1,172 @@
+//! Artifacts: their files, as raw bytes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oci_fetcher_core::entry::EntryPath;
+use oci_fetcher_core::manifest::Descriptor;
+use oci_fetcher_core::source::Source;
+use tempfile::NamedTempFile;
+
+use super::Client;
+use super::inspect::write_blob;
+use super::prepare::blocking;
+use crate::artifact::{ArtifactError, claims_wasm, names, wasm_kind};
+use crate::error::Error;
+use crate::pulled::{Got, GotFile, ImageInfo, WasmKind};
+use crate::staging::Existing;
+use crate::store::{Holding, Store};
+use crate::work::Use;
+
+impl Client {
+    /// Writes the files of an artifact into a directory: titled ones under their titles, untitled
+    /// ones by digest. All of them are verified before the first is written.
+    ///
+    /// What stands at one of the names is refused, unless `existing` is [`Existing::Replace`];
+    /// whatever else the directory holds stays.
+    ///
+    /// # Errors
+    /// [`Error`]
+    pub async fn get_directory(&self, source: &Source, directory: &Path, existing: Existing) -> Result<Got, Error> {
+        let cache = self.operation_cache()?;
+        let mut access = self.access(source, &cache.cache).await?;
+        let info = access.image().await?.info;
+        let paths = names(&info.layers)?;
+        let targets = Targets { directory: directory.to_owned(), paths, existing };
+        targets.check()?;
+        access.announce(&info, &info.layers);
+        self.store_verified(&mut access, &info.layers, verify(&info)).await?;
+        let store = access.store.clone();
+        blocking(move || {
+            let kinds = kinds(&store, &info)?;
+            let written = targets.write(&store, &info.layers)?;
+            let files = written.into_iter().map(Some).zip(kinds).zip(&info.layers);
+            let files = files.map(|((path, wasm), descriptor)| GotFile { path, descriptor: descriptor.clone(), wasm });
+            Ok(Got { files: files.collect(), image: info })
+        })
+        .await
+    }
+
+    /// Writes the only file of an artifact, after all of it has been verified.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing was written unless the writer itself failed.
+    pub async fn get_one(&self, source: &Source, writer: impl Write + Send + 'static) -> Result<Got, Error> {
+        let cache = self.operation_cache()?;
+        let mut access = self.access(source, &cache.cache).await?;
+        let info = access.image().await?.info;
+        let [file] = info.layers.as_slice() else {
+            return Err(ArtifactError::NotOne { count: info.layers.len() }.into());
+        };
+        let file = file.clone();
+        access.announce(&info, &info.layers);
+        self.store_verified(&mut access, &info.layers, verify(&info)).await?;
+        let store = access.store.clone();
+        blocking(move || {
+            let wasm = kinds(&store, &info)?.pop().flatten();
+            write_blob(&store, &file, writer)?;
+            Ok(Got { files: vec![GotFile { path: None, descriptor: file, wasm }], image: info })
+        })
+        .await
+    }
+}
+
+fn verify(info: &ImageInfo) -> Vec<Use<crate::work::Unused>> {
+    info.layers.iter().map(|_| Use::Verify).collect()
+}
+
+/// Checks the beginnings of WebAssembly binaries.
+fn kinds(store: &Store, info: &ImageInfo) -> Result<Vec<Option<WasmKind>>, Error> {
+    let kind = |file: &Arc<Descriptor>| {
+        if !claims_wasm(file) {
+            return Ok(None);
+        }
+        let Holding::Whole(blob) = store.open(&file.digest, file.size)? else {
+            return Err(Error::internal("a stored blob is gone"));
+        };
+        let mut beginning = [0; 8];
+        let length = blob.read_at(0, &mut beginning).map_err(Error::read_back)?;
+        Ok(Some(wasm_kind(&file.digest, &beginning[..length])?))
+    };
+    info.layers.iter().map(kind).collect()
+}
+
+/// Where an artifact's files go.
+struct Targets {
+    directory: PathBuf,
+    paths: Vec<EntryPath>,
+    existing: Existing,
+}
+
+impl Targets {
+    /// Refuses names at which something stands, before anything is fetched.
+    fn check(&self) -> Result<(), Error> {
+        for path in &self.paths {
+            let mut at = self.directory.clone();
+            let mut components = path.components().peekable();
+            while let Some(component) = components.next() {
+                at.push(native(component));
+                match std::fs::symlink_metadata(&at) {
+                    Err(_) => break,
+                    Ok(metadata) if components.peek().is_some() && !metadata.is_dir() => {
+                        return Err(ArtifactError::NotADirectory { path: at }.into());
+                    }
+                    Ok(_) if components.peek().is_some() => {}
+                    Ok(metadata) if metadata.is_dir() || self.existing != Existing::Replace => {
+                        return Err(ArtifactError::Exists { path: at }.into());
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all files under temporary names, then gives each its own.
+    fn write(&self, store: &Store, files: &[Arc<Descriptor>]) -> Result<Vec<PathBuf>, Error> {
+        let mut written: Vec<(NamedTempFile, PathBuf)> = Vec::with_capacity(files.len());
+        for (path, file) in self.paths.iter().zip(files) {
+            let target = path.components().fold(self.directory.clone(), |at, component| at.join(native(component)));
+            let parent = target.parent().unwrap_or(&self.directory);
+            let failed = |operation, path: &Path| {
+                let path = path.to_owned();
+                move |source| ArtifactError::Io { operation, path, source }
+            };
+            std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(".oci-fetcher-");
+            // As any new file, by the umask; temporary files are private otherwise.
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            let temporary = builder.tempfile_in(parent).map_err(failed("create a file in", parent))?;
+            write_blob(store, file, temporary.as_file())?;
+            written.push((temporary, target));
+        }
+        // A symlink may have come meanwhile: nothing is written through it.
+        self.check()?;
+        let mut targets = Vec::with_capacity(written.len());
+        for (temporary, target) in written {
+            let persisted = match self.existing {
+                Existing::Replace => temporary.persist(&target),
+                Existing::Refuse | Existing::InPlace if targets.contains(&target) => temporary.persist(&target),
+                Existing::Refuse | Existing::InPlace => temporary.persist_noclobber(&target),
+            };
+            let persisted = persisted.map_err(|error| error.error);
+            persisted.map_err(|source| ArtifactError::Io { operation: "write", path: target.clone(), source })?;
+            targets.push(target);
+        }
+        Ok(targets)
+    }
+}
+
+#[cfg(unix)]
+fn native(component: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(component))
+}
+
+#[cfg(not(unix))]
+fn native(component: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(component).into_owned())
+}

@@ -1,0 +1,458 @@
+//! An OCI image layout as a destination (OCI image-spec 1.1, image-layout.md).
+//!
+//! ```text
+//! oci-layout                        written first: a directory without it is no layout yet
+//! blobs/<algorithm>/<encoded>       each renamed here once its bytes were verified
+//! index.json                        replaced as a whole, under index.json.lock
+//! .oci-fetcher-XXXXXX               what is being written, see `temporary`
+//! ```
+//!
+//! An image is named by `index.json` after all of its blobs are in place, and not at all if
+//! anything failed. Any number of processes may export into one layout. Only `index.json` needs the
+//! lock: whoever renames a blob last renames the same bytes.
+//!
+//! Deviation: none from the specification; beyond it, a layout whose files or directories are
+//! symbolic links is refused, since writing would lead out of it.
+
+mod copy;
+mod error;
+mod folder;
+mod temporary;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use oci_fetcher_core::digest::Digest;
+use oci_fetcher_core::layout as core;
+use oci_fetcher_core::limits::Limits;
+use oci_fetcher_core::manifest::Descriptor;
+
+pub use self::error::LayoutError;
+pub(crate) use self::folder::{LayoutFolder, MARKER_BYTES};
+use self::temporary::{FileMode, Temporary};
+use crate::blob::Blob;
+use crate::lock::LockFile;
+
+/// Adds images to a layout, which is created if there is none.
+///
+/// Dropping it before anything was [published](Self::publish) removes what it created, if the layout
+/// did not exist before and nobody else has begun to use it.
+///
+/// ```
+/// use oci_fetcher::layout::{Content, LayoutWriter};
+/// use oci_fetcher_core::digest::{Algorithm, Digest};
+/// use oci_fetcher_core::layout::Names;
+/// use oci_fetcher_core::limits::Limits;
+/// use oci_fetcher_core::manifest::{Descriptor, MediaType};
+///
+/// let folder = tempfile::tempdir()?;
+/// let layout = LayoutWriter::open(&folder.path().join("layout"), &Limits::default())?;
+///
+/// let manifest = br#"{"schemaVersion":2, "manifests":[]}"#;
+/// let digest = Digest::of(Algorithm::Sha256, manifest);
+/// layout.put_blob(&digest, Content::Bytes(manifest))?;
+///
+/// let entry = Descriptor::new(MediaType::OciIndex, digest, manifest.len() as u64);
+/// let names = Names { reference: Some("example:1"), image: Some("docker.io/library/example:1") };
+/// assert!(layout.publish(&entry, &names)?.left_out.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct LayoutWriter {
+    folder: LayoutFolder,
+    limits: Limits,
+    mode: FileMode,
+    patience: Duration,
+    /// The blobs that are sure to hash to their names, with their sizes: written or hashed here.
+    verified: Mutex<BTreeMap<Digest, u64>>,
+    creation: Mutex<Creation>,
+}
+
+/// The bytes of a blob that is to be stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// These; they are hashed.
+    Bytes(&'a [u8]),
+    /// What lies there; it is hashed on the way.
+    Blob(&'a Blob),
+    /// What lies there, which the caller has hashed just now. It is not read if the file system can
+    /// share or copy it by itself.
+    Verified(&'a Blob),
+}
+
+/// What naming an image came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Why the reference name was left out, for a warning.
+    pub left_out: Option<core::RefNameError>,
+}
+
+/// The lock's file in a layout: whoever replaces `index.json` holds it.
+pub const LOCK_FILE: &str = "index.json.lock";
+
+/// Naming an image takes milliseconds, so that a hundred others may go before.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl LayoutWriter {
+    /// Opens the layout in the directory `path`, or creates one there. Everything that is wrong with
+    /// an existing one shows here, before anything is fetched or changed.
+    ///
+    /// # Errors
+    /// [`LayoutError::NotALayout`] and [`LayoutError::NotADirectory`], which leave the destination
+    /// untouched; [`LayoutError::Content`] for a layout of another version or with an unusable
+    /// `index.json`; [`LayoutError::Irregular`] and [`LayoutError::Io`].
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, LayoutError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match Self::open_once(path, limits) {
+                // Another process may have created the directory, failed, and removed it again.
+                Err(LayoutError::Io { source, .. }) if source.kind() == ErrorKind::NotFound && attempts < ATTEMPTS => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn open_once(path: &Path, limits: &Limits) -> Result<Self, LayoutError> {
+        let folder = LayoutFolder::new(path);
+        let mut creation = Creation::begin(&folder)?;
+        let marker = read(&folder, core::MARKER_FILE, MARKER_BYTES)?;
+        match &marker {
+            Some(marker) => {
+                let content = |source| LayoutError::Content { path: folder.path(core::MARKER_FILE), source };
+                core::check_marker(marker).map_err(content)?;
+                creation.is_layout_new = false;
+            }
+            None if is_vacant(path).map_err(LayoutError::io("list", path))? => creation.is_layout_new = true,
+            None => return Err(LayoutError::NotALayout { path: path.to_owned() }),
+        }
+        temporary::reclaim(path).map_err(LayoutError::io("list", path))?;
+        let mode = FileMode::probe(path).map_err(LayoutError::io("create a file in", path))?;
+        let writer = Self {
+            folder,
+            limits: limits.clone(),
+            mode,
+            patience: PATIENCE,
+            verified: Mutex::default(),
+            creation: Mutex::new(creation),
+        };
+        if marker.is_none() {
+            writer.write(core::MARKER_FILE, core::MARKER)?;
+        }
+        writer.read_index()?;
+        Ok(writer)
+    }
+
+    /// Tells whether there is a regular file of the right size for a blob. Only
+    /// [`verify_existing`](Self::verify_existing) tells whether it is the blob.
+    #[must_use]
+    pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
+        let found = self.folder.open(&core::blob_path(digest));
+        let metadata = found.map(|file| file.and_then(|file| file.metadata().ok()));
+        matches!(metadata, Ok(Some(metadata)) if metadata.len() == size)
+    }
+
+    /// Tells whether a blob is in place already. Other tools write layouts too, so it is hashed,
+    /// unless this writer has done so before. What is not the blob, whatever it is, counts as
+    /// missing: [`put_blob`](Self::put_blob) replaces it.
+    ///
+    /// # Errors
+    /// [`LayoutError::Io`] if it cannot be read.
+    pub fn verify_existing(&self, digest: &Digest, size: u64) -> Result<bool, LayoutError> {
+        if !self.has_blob(digest, size) {
+            return Ok(false);
+        }
+        let Some(algorithm) = digest.algorithm() else { return Ok(false) };
+        if lock(&self.verified).get(digest) == Some(&size) {
+            return Ok(true);
+        }
+        let name = core::blob_path(digest);
+        let found = match self.folder.open(&name).and_then(|file| {
+            let file = file.ok_or(ErrorKind::NotFound)?;
+            Blob::new(file, 0, size).digest(algorithm)
+        }) {
+            // It changed since it was looked at.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => return Ok(false),
+            result => result.map_err(LayoutError::io("read", &self.folder.path(&name)))?,
+        };
+        if found == *digest {
+            lock(&self.verified).insert(digest.clone(), size);
+        }
+        Ok(found == *digest)
+    }
+
+    /// Stores a blob under its final name, unless this writer has done so before.
+    ///
+    /// # Errors
+    /// [`LayoutError::Mismatch`] if the bytes are not the blob's, and then nothing has changed;
+    /// [`LayoutError::UnknownAlgorithm`], [`LayoutError::Irregular`] and [`LayoutError::Io`].
+    pub fn put_blob(&self, digest: &Digest, content: Content<'_>) -> Result<(), LayoutError> {
+        let algorithm = digest.algorithm().ok_or_else(|| LayoutError::UnknownAlgorithm { digest: digest.clone() })?;
+        let size = match content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Blob(blob) | Content::Verified(blob) => blob.length(),
+        };
+        let is_known = lock(&self.verified).get(digest) == Some(&size);
+        if is_known && self.has_blob(digest, size) {
+            return Ok(());
+        }
+        let path = self.folder.path(&core::blob_path(digest));
+        let temporary = self.temporary()?;
+        let written = match content {
+            Content::Bytes(bytes) => temporary.file().write_all(bytes).map(|()| Some(Digest::of(algorithm, bytes))),
+            Content::Blob(blob) => copy::copy_hashing(blob, temporary.file(), algorithm).map(Some),
+            Content::Verified(blob) => copy::copy(blob, temporary.file()).map(|()| None),
+        };
+        match written.map_err(LayoutError::io("write", &path))? {
+            Some(found) if found != *digest => {
+                return Err(LayoutError::Mismatch { digest: digest.clone(), found });
+            }
+            Some(_) | None => {}
+        }
+        self.create_blob_directory(digest)?;
+        let is_new = std::fs::symlink_metadata(&path).is_err();
+        temporary.persist(&path, &self.mode).map_err(LayoutError::io("write", &path))?;
+        if is_new {
+            lock(&self.creation).blobs.insert(path);
+        }
+        lock(&self.verified).insert(digest.clone(), size);
+        Ok(())
+    }
+
+    /// Names an image in `index.json`. Its blobs must be in place, each stored or verified by this
+    /// writer. Other entries survive; names that they have move here.
+    ///
+    /// # Errors
+    /// [`LayoutError::NotStored`] if not even the entry's own blob was stored,
+    /// [`LayoutError::Locked`] if other processes do not give way for half a minute,
+    /// [`LayoutError::Removed`] if one has removed a blob, [`LayoutError::Content`] if `index.json`
+    /// cannot be added to, [`LayoutError::Irregular`] and [`LayoutError::Io`].
+    pub fn publish(&self, entry: &Descriptor, names: &core::Names<'_>) -> Result<Published, LayoutError> {
+        if lock(&self.verified).get(&entry.digest) != Some(&entry.size) {
+            return Err(LayoutError::NotStored { digest: entry.digest.clone() });
+        }
+        let mut held = self.acquire()?;
+        self.check_in_place()?;
+        let existing = self.read_index()?;
+        let merged = core::merge(existing.as_deref(), entry, names, &self.limits)
+            .map_err(|source| LayoutError::Content { path: self.folder.path(core::INDEX_FILE), source })?;
+        held.refresh();
+        if existing.as_ref() != Some(&merged.bytes) {
+            if !held.is_held() {
+                return Err(LayoutError::Locked { lock: self.folder.path(LOCK_FILE) });
+            }
+            self.write(core::INDEX_FILE, &merged.bytes)?;
+            sync_directory(self.folder.root()).map_err(LayoutError::io("write", self.folder.root()))?;
+        }
+        lock(&self.creation).complete();
+        Ok(Published { left_out: merged.left_out })
+    }
+
+    fn acquire(&self) -> Result<LockFile, LayoutError> {
+        let path = self.folder.path(LOCK_FILE);
+        match LockFile::acquire(&path, self.patience) {
+            Ok(Some(held)) => Ok(held),
+            Ok(None) => Err(LayoutError::Locked { lock: path }),
+            Err(source) if source.kind() == ErrorKind::NotFound => {
+                Err(LayoutError::Removed { path: self.folder.root().to_owned() })
+            }
+            Err(source) => Err(LayoutError::io("create", &path)(source)),
+        }
+    }
+
+    /// Checks, under the lock, that nobody has removed what an image of this writer may need, and
+    /// makes it durable before it is named: another writer that fails in a layout that it created
+    /// removes its blobs, also those that this one found in place.
+    fn check_in_place(&self) -> Result<(), LayoutError> {
+        let marker = self.folder.path(core::MARKER_FILE);
+        if !marker.exists() {
+            return Err(LayoutError::Removed { path: marker });
+        }
+        let mut directories = BTreeSet::from([self.folder.path(BLOBS)]);
+        for (digest, size) in lock(&self.verified).iter() {
+            let path = self.folder.path(&core::blob_path(digest));
+            if !self.has_blob(digest, *size) {
+                return Err(LayoutError::Removed { path });
+            }
+            directories.extend(path.parent().map(Path::to_owned));
+        }
+        directories.iter().try_for_each(|path| sync_directory(path).map_err(LayoutError::io("write", path)))
+    }
+
+    fn read_index(&self) -> Result<Option<Vec<u8>>, LayoutError> {
+        // One byte too many is enough for the core to refuse it.
+        let bytes = read(&self.folder, core::INDEX_FILE, self.limits.manifest_bytes.saturating_add(1))?;
+        if let Some(bytes) = &bytes {
+            core::parse_index(bytes, &self.limits)
+                .map_err(|source| LayoutError::Content { path: self.folder.path(core::INDEX_FILE), source })?;
+        }
+        Ok(bytes)
+    }
+
+    /// Replaces a file as a whole.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), LayoutError> {
+        let path = self.folder.path(name);
+        let temporary = self.temporary()?;
+        let written = temporary.file().write_all(bytes).and_then(|()| temporary.persist(&path, &self.mode));
+        written.map_err(LayoutError::io("write", &path))
+    }
+
+    fn temporary(&self) -> Result<Temporary, LayoutError> {
+        Temporary::create(self.folder.root()).map_err(LayoutError::io("create a file in", self.folder.root()))
+    }
+
+    fn create_blob_directory(&self, digest: &Digest) -> Result<(), LayoutError> {
+        let name = format!("{BLOBS}/{}", digest.algorithm_name());
+        for name in [BLOBS, &name] {
+            let path = self.folder.path(name);
+            match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    self.folder.check_directory(name).map_err(LayoutError::io("use", &path))?;
+                }
+                result => result.map_err(LayoutError::io("create", &path))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LayoutWriter {
+    fn drop(&mut self) {
+        let creation = self.creation.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if creation.is_layout_new
+            // Whoever holds the lock is about to use the layout.
+            && let Ok(Some(held)) = LockFile::try_acquire(&self.folder.path(LOCK_FILE))
+        {
+            creation.undo_content(&self.folder);
+            drop(held);
+        }
+    }
+}
+
+/// The directory that holds the blobs.
+const BLOBS: &str = "blobs";
+
+/// How often a destination that vanishes is created anew.
+const ATTEMPTS: u32 = 5;
+
+/// What a writer brought into being, and removes again if nothing gets published.
+#[derive(Debug)]
+struct Creation {
+    /// Directories from the outermost to the layout itself.
+    directories: Vec<PathBuf>,
+    /// Whether this writer made a layout of the directory.
+    is_layout_new: bool,
+    /// Blobs that were not there before.
+    blobs: BTreeSet<PathBuf>,
+}
+
+impl Creation {
+    /// Creates the layout's directory and those above it that are missing.
+    fn begin(folder: &LayoutFolder) -> Result<Self, LayoutError> {
+        let mut creation = Self { directories: Vec::new(), is_layout_new: false, blobs: BTreeSet::new() };
+        let is_missing = |path: &&Path| {
+            !path.as_os_str().is_empty()
+                && std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        };
+        let missing: Vec<&Path> = folder.root().ancestors().take_while(is_missing).collect();
+        for path in missing.into_iter().rev() {
+            match std::fs::create_dir(path) {
+                Ok(()) => creation.directories.push(path.to_owned()),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(LayoutError::io("create", path)(error)),
+            }
+        }
+        let metadata = std::fs::metadata(folder.root()).map_err(LayoutError::io("open", folder.root()))?;
+        if metadata.is_dir() {
+            Ok(creation)
+        } else {
+            Err(LayoutError::NotADirectory { path: folder.root().to_owned() })
+        }
+    }
+
+    /// Forgets it: it is there to stay.
+    fn complete(&mut self) {
+        self.directories.clear();
+        self.is_layout_new = false;
+        self.blobs.clear();
+    }
+
+    /// Removes the layout's files, if all of them are this writer's and none is `index.json`. The
+    /// marker goes last, so that what a kill leaves is still a layout.
+    fn undo_content(&self, folder: &LayoutFolder) {
+        if !self.is_all_there_is(folder).unwrap_or(false) {
+            return;
+        }
+        for path in &self.blobs {
+            let _ = std::fs::remove_file(path);
+        }
+        for directory in self.blobs.iter().filter_map(|path| path.parent()).collect::<BTreeSet<_>>() {
+            let _ = std::fs::remove_dir(directory);
+        }
+        // Fails, as it should, if somebody has begun to use it.
+        if matches!(std::fs::remove_dir(folder.path(BLOBS)), Err(error) if error.kind() != ErrorKind::NotFound) {
+            return;
+        }
+        let _ = std::fs::remove_file(folder.path(core::MARKER_FILE));
+    }
+
+    fn is_all_there_is(&self, folder: &LayoutFolder) -> io::Result<bool> {
+        for entry in std::fs::read_dir(folder.root())? {
+            let name = entry?.file_name();
+            if ![core::MARKER_FILE, BLOBS, LOCK_FILE].iter().any(|known| name == *known) {
+                return Ok(false);
+            }
+        }
+        let algorithms = match std::fs::read_dir(folder.path(BLOBS)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+            result => result?,
+        };
+        for algorithm in algorithms {
+            for blob in std::fs::read_dir(algorithm?.path())? {
+                if !self.blobs.contains(&blob?.path()) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for Creation {
+    fn drop(&mut self) {
+        for path in self.directories.iter().rev() {
+            // Fails, as it should, if anything is in it.
+            let _ = std::fs::remove_dir(path);
+        }
+    }
+}
+
+/// Tells whether a directory holds nothing but what killed exports leave behind.
+fn is_vacant(path: &Path) -> io::Result<bool> {
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != LOCK_FILE && !temporary::is_temporary(&name) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn read(folder: &LayoutFolder, name: &str, limit: u64) -> Result<Option<Vec<u8>>, LayoutError> {
+    folder.read(name, limit).map_err(LayoutError::io("read", &folder.path(name)))
+}
+
+/// Makes renames within a directory durable.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    // Elsewhere, directories cannot be opened for this.
+    if cfg!(unix) { std::fs::File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
