@@ -158,10 +158,7 @@ impl Error {
 
     /// Returns the blob whose stored bytes were wrong and have been discarded.
     pub(crate) fn stale(&self) -> Option<&Digest> {
-        match self {
-            Self::Pull(PullError::Stale { digest }) => Some(digest),
-            _ => None,
-        }
+        if let Self::Pull(PullError::Stale { digest }) = self { Some(digest) } else { None }
     }
 
     /// Tells whether bytes were wrong that fetching them anew could set right.
@@ -195,32 +192,31 @@ impl Error {
 
 impl Explain for Error {
     fn class(&self) -> Class {
-        match self {
-            Self::Path { .. } | Self::Usage(_) => Class::Usage,
-            Self::Limit { .. } => Class::Refused,
-            Self::NoCachePlace | Self::Stream { .. } => Class::Local,
-            Self::Internal(_) => Class::Internal,
-            _ => self.explain().map_or(Class::Internal, Explain::class),
+        match (self.explain(), self) {
+            // What was asked for is wrong, not what an image holds.
+            (_, Self::Path { .. } | Self::Usage(_)) => Class::Usage,
+            (_, Self::Limit { .. }) => Class::Refused,
+            (_, Self::NoCachePlace | Self::Stream { .. }) => Class::Local,
+            (explained, _) => explained.map_or(Class::Internal, Explain::class),
         }
     }
 
     fn code(&self) -> &'static str {
-        match self {
-            Self::NoCachePlace => "no-cache-place",
-            Self::Limit { .. } => "limit",
-            Self::Stream { .. } => "stream",
-            Self::Usage(_) => "usage",
-            Self::Internal(_) => "internal",
-            _ => self.explain().map_or("internal", Explain::code),
+        match (self.explain(), self) {
+            (_, Self::NoCachePlace) => "no-cache-place",
+            (_, Self::Limit { .. }) => "limit-exceeded",
+            (_, Self::Stream { .. }) => "stream",
+            (_, Self::Usage(_)) => "usage",
+            (explained, _) => explained.map_or("internal", Explain::code),
         }
     }
 
     fn advice(&self) -> Option<Cow<'static, str>> {
-        match self {
-            Self::NoCachePlace => Some("pass --cache-dir or --no-cache".into()),
-            Self::Limit { option, .. } => Some(format!("raise it with {option} if the content is trusted").into()),
-            Self::Internal(_) => Some("please report it, with the command and its output".into()),
-            _ => self.explain().and_then(Explain::advice),
+        match (self.explain(), self) {
+            (_, Self::NoCachePlace) => Some("pass --cache-dir or --no-cache".into()),
+            (_, Self::Limit { option, .. }) => Some(format!("raise it with {option} if the content is trusted").into()),
+            (_, Self::Internal(_)) => Some("please report it, with the command and its output".into()),
+            (explained, _) => explained.and_then(Explain::advice),
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct ImageWork<U> {
     /// What becomes of each blob, by its place in the plan's list.
     pub(crate) uses: Vec<Use<U>>,
     /// What must not go before the last worker has ended.
+    #[expect(dead_code, reason = "it is held for its drop alone")]
     pub(crate) keep: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -138,7 +139,7 @@ impl<U: Receiver> Work for ImageWork<U> {
             }
         };
         let mut consumer = match &self.uses[index] {
-            Use::Verify => Consumer::Verify(Verifier::new(&descriptor.digest, descriptor.size)?),
+            Use::Verify => Consumer::Verify(Box::new(Verifier::new(&descriptor.digest, descriptor.size)?)),
             Use::Decode(spec, receiver) => Consumer::Decode(
                 Box::new(LayerDecoder::new(spec.clone()).map_err(|error| Error::layer(descriptor, error))?),
                 receiver.begin(),
@@ -254,7 +255,7 @@ impl<U: Receiver> ImageWork<U> {
 
 /// What takes a blob's bytes.
 enum Consumer<O> {
-    Verify(Verifier),
+    Verify(Box<Verifier>),
     Decode(Box<LayerDecoder>, O),
 }
 

@@ -124,12 +124,7 @@ impl Steps for Blobs {
             }
             Event::Refused { job, error } => {
                 let digest = self.active.get(&job).map(|transfer| transfer.descriptor.digest.clone())?;
-                Some(Err(match error {
-                    PullError::NotFound { message, .. } => {
-                        PullError::NotFound { what: format!("the blob {digest}"), message }
-                    }
-                    error => error,
-                }))
+                Some(Err(error.naming(|| format!("the blob {digest}"))))
             }
             Event::Found { .. } | Event::Recalled { .. } | Event::Missing { .. } | Event::Answer { .. } => None,
         }

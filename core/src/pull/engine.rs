@@ -62,6 +62,48 @@ impl Event {
             | Self::Sealed { job, .. } => *job,
         }
     }
+
+    /// Returns what an exchange came to, if that is what this tells.
+    pub(super) fn answer(self) -> Option<Result<(ResponseHead, Vec<u8>), PullError>> {
+        match self {
+            Self::Answer { head, body, .. } => Some(Ok((head, body))),
+            Self::Refused { error, .. } => Some(Err(error)),
+            Self::Found { .. }
+            | Self::Recalled { .. }
+            | Self::Missing { .. }
+            | Self::Opened { .. }
+            | Self::Whole { .. }
+            | Self::Sealed { .. } => None,
+        }
+    }
+
+    /// Returns what a look-up came to, if that is what this tells.
+    pub(super) fn found(self) -> Option<Option<Vec<u8>>> {
+        match self {
+            Self::Found { bytes, .. } => Some(Some(bytes)),
+            Self::Missing { .. } => Some(None),
+            Self::Recalled { .. }
+            | Self::Answer { .. }
+            | Self::Refused { .. }
+            | Self::Opened { .. }
+            | Self::Whole { .. }
+            | Self::Sealed { .. } => None,
+        }
+    }
+
+    /// Returns what a tag was, if that is what this tells.
+    pub(super) fn recalled(self) -> Option<Option<Digest>> {
+        match self {
+            Self::Recalled { digest, .. } => Some(Some(digest)),
+            Self::Missing { .. } => Some(None),
+            Self::Found { .. }
+            | Self::Answer { .. }
+            | Self::Refused { .. }
+            | Self::Opened { .. }
+            | Self::Whole { .. }
+            | Self::Sealed { .. } => None,
+        }
+    }
 }
 
 impl Engine {

@@ -185,6 +185,13 @@ pub enum Place {
     Source,
 }
 
+impl PullError {
+    /// Calls what was not found by a name that says more than an address.
+    pub(super) fn naming(self, what: impl FnOnce() -> String) -> Self {
+        if let Self::NotFound { message, .. } = self { Self::NotFound { what: what(), message } } else { self }
+    }
+}
+
 fn told(message: &Option<String>) -> String {
     message.as_ref().map(|message| format!(": {message}")).unwrap_or_default()
 }

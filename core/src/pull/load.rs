@@ -76,10 +76,7 @@ impl Load {
                 engine.tell(Effect::Keep { digest: self.digest.clone(), bytes: bytes.clone() });
                 bytes
             })),
-            Event::Refused { error, .. } => Some(Err(match error {
-                PullError::NotFound { message, .. } => PullError::NotFound { what: self.what.clone(), message },
-                error => error,
-            })),
+            Event::Refused { error, .. } => Some(Err(error.naming(|| self.what.clone()))),
             Event::Recalled { .. } | Event::Opened { .. } | Event::Whole { .. } | Event::Sealed { .. } => None,
         }
     }

@@ -79,7 +79,7 @@ pub struct Resolve {
     at: At,
     top: Option<Fetched>,
     /// Candidates not yet tried, the next one last, each with the number of indexes around it.
-    candidates: Vec<(Trial, u32)>,
+    candidates: Vec<(Box<Trial>, u32)>,
     visited: BTreeSet<Digest>,
     /// What to say if no candidate is left.
     miss: Option<(String, ManifestError)>,
@@ -114,9 +114,9 @@ enum At {
     /// Loads the manifest that a digest names.
     Top(Load),
     /// Loads a candidate's manifest.
-    Candidate(Load, Trial, u32),
+    Candidate(Load, Box<Trial>, u32),
     /// Loads the config of an image.
-    Config(Load, Fetched, Option<Trial>),
+    Config(Load, Box<Fetched>, Option<Box<Trial>>),
     Ended,
 }
 
@@ -210,7 +210,7 @@ impl Steps for Resolve {
                     None
                 }
                 Some(Err(error)) => Some(Err(error)),
-                Some(Ok(config)) => self.configured(load.what(), manifest, config, trial, engine),
+                Some(Ok(config)) => self.configured(load.what(), *manifest, config, trial, engine),
             },
         }
     }
@@ -219,15 +219,19 @@ impl Steps for Resolve {
 /// A tag's manifest.
 impl Resolve {
     fn recalled(&mut self, job: JobId, event: Event, engine: &mut Engine) -> Flow {
-        match (event, engine.session.network) {
-            (Event::Recalled { .. }, Network::Online) => {
+        let Some(recalled) = event.recalled() else {
+            self.at = At::Recalling(job);
+            return None;
+        };
+        match (recalled, engine.session.network) {
+            (Some(_), Network::Online) => {
                 // Its manifest is likely to be stored: then a head is all that has to be asked for.
                 let url = engine.session.url(&format!("manifests/{}", self.tag()));
                 let limit = engine.session.limits.token_bytes;
                 self.at = At::Asking(engine.ask(Method::Head, url, Some(ACCEPT), limit));
                 None
             }
-            (Event::Recalled { digest, .. }, Network::Offline | Network::Local) => {
+            (Some(digest), Network::Offline | Network::Local) => {
                 match Load::start(engine, Kind::Manifest, &digest, None) {
                     Ok(load) => {
                         self.target = Target::Digest { digest, media_type: None };
@@ -237,13 +241,9 @@ impl Resolve {
                     Err(error) => Some(Err(error)),
                 }
             }
-            (Event::Missing { .. }, Network::Online) => self.get(engine),
-            (Event::Missing { .. }, Network::Offline) => self.not_stored(Place::Cache),
-            (Event::Missing { .. }, Network::Local) => self.not_stored(Place::Source),
-            _ => {
-                self.at = At::Recalling(job);
-                None
-            }
+            (None, Network::Online) => self.get(engine),
+            (None, Network::Offline) => self.not_stored(Place::Cache),
+            (None, Network::Local) => self.not_stored(Place::Source),
         }
     }
 
@@ -252,8 +252,12 @@ impl Resolve {
     }
 
     fn asked(&mut self, job: JobId, event: Event, engine: &mut Engine) -> Flow {
-        match event {
-            Event::Answer { head, .. } => {
+        match event.answer() {
+            None => {
+                self.at = At::Asking(job);
+                None
+            }
+            Some(Ok((head, _))) => {
                 // The header is a claim: it may select what is stored and verified, no more.
                 match head.headers.get("Docker-Content-Digest").and_then(|value| value.parse::<Digest>().ok()) {
                     Some(digest) => {
@@ -264,24 +268,19 @@ impl Resolve {
                     None => self.get(engine),
                 }
             }
-            Event::Refused { error: error @ (PullError::Exchange { .. } | PullError::Token { .. }), .. } => {
-                Some(Err(error))
-            }
-            Event::Refused { .. } => self.get(engine),
-            _ => {
-                self.at = At::Asking(job);
-                None
-            }
+            Some(Err(error @ (PullError::Exchange { .. } | PullError::Token { .. }))) => Some(Err(error)),
+            Some(Err(_)) => self.get(engine),
         }
     }
 
     fn found(&mut self, job: JobId, digest: Digest, event: Event, engine: &mut Engine) -> Flow {
-        match event {
-            Event::Found { bytes, .. } => {
-                let what = format!("the manifest {digest}");
-                if fetched::verify(&what, &digest, &bytes).is_err() {
-                    return self.get(engine);
-                }
+        let what = format!("the manifest {digest}");
+        match event.found() {
+            None => {
+                self.at = At::Finding(job, digest);
+                None
+            }
+            Some(Some(bytes)) if fetched::verify(&what, &digest, &bytes).is_ok() => {
                 let limits = &engine.session.limits;
                 match fetched::read(&what, Some(digest), bytes.into(), Declared::Served(None), limits) {
                     Ok(top) => {
@@ -291,11 +290,7 @@ impl Resolve {
                     Err(error) => Some(Err(error)),
                 }
             }
-            Event::Missing { .. } => self.get(engine),
-            _ => {
-                self.at = At::Finding(job, digest);
-                None
-            }
+            Some(Some(_) | None) => self.get(engine),
         }
     }
 
@@ -306,27 +301,23 @@ impl Resolve {
     }
 
     fn got(&mut self, job: JobId, event: Event, engine: &mut Engine) -> Flow {
-        let what = format!("the manifest {}", self.tag());
-        match event {
-            Event::Answer { head, body, .. } => {
-                let declared = Declared::Served(head.headers.get("Content-Type"));
-                match fetched::read(&what, None, body.into(), declared, &engine.session.limits) {
-                    Ok(top) => {
-                        engine.tell(Effect::Keep { digest: top.digest.clone(), bytes: top.bytes.clone() });
-                        self.remember(&top, engine);
-                        self.resolved(top, engine)
-                    }
-                    Err(error) => Some(Err(error)),
-                }
-            }
-            Event::Refused { error: PullError::NotFound { message, .. }, .. } => {
-                Some(Err(PullError::NotFound { what: self.name(), message }))
-            }
-            Event::Refused { error, .. } => Some(Err(error)),
-            _ => {
+        let (head, body) = match event.answer() {
+            None => {
                 self.at = At::Getting(job);
-                None
+                return None;
             }
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => return Some(Err(error.naming(|| self.name()))),
+        };
+        let what = format!("the manifest {}", self.tag());
+        let declared = Declared::Served(head.headers.get("Content-Type"));
+        match fetched::read(&what, None, body.into(), declared, &engine.session.limits) {
+            Ok(top) => {
+                engine.tell(Effect::Keep { digest: top.digest.clone(), bytes: top.bytes.clone() });
+                self.remember(&top, engine);
+                self.resolved(top, engine)
+            }
+            Err(error) => Some(Err(error)),
         }
     }
 
@@ -365,7 +356,7 @@ impl Resolve {
         self.top.take().map(|top| Ok(Resolved { top, image }))
     }
 
-    fn enter(&mut self, fetched: Fetched, trial: Option<Trial>, depth: u32, engine: &mut Engine) -> Flow {
+    fn enter(&mut self, fetched: Fetched, trial: Option<Box<Trial>>, depth: u32, engine: &mut Engine) -> Flow {
         match &fetched.manifest {
             Manifest::Index(index) => match self.choose(&fetched.digest, index, depth, engine) {
                 Ok(()) => self.next_candidate(engine),
@@ -380,7 +371,7 @@ impl Resolve {
                 }
                 match Load::start(engine, Kind::Config, &config.digest, Some(config.size)) {
                     Ok(load) => {
-                        self.at = At::Config(load, fetched, trial);
+                        self.at = At::Config(load, Box::new(fetched), trial);
                         None
                     }
                     Err(error) => Some(Err(error)),
@@ -406,7 +397,7 @@ impl Resolve {
                 self.miss.get_or_insert_with(|| (what, index.no_match(&platform)));
                 let trials = candidates.into_iter().rev().map(|candidate| {
                     let unlabelled = matches!(candidate, Candidate::Unlabelled(_));
-                    (Trial { descriptor: candidate.descriptor().clone(), unlabelled }, depth + 1)
+                    (Box::new(Trial { descriptor: candidate.descriptor().clone(), unlabelled }), depth + 1)
                 });
                 self.candidates.extend(trials);
                 Ok(())
@@ -450,7 +441,7 @@ impl Resolve {
         what: &str,
         manifest: Fetched,
         config: Arc<[u8]>,
-        trial: Option<Trial>,
+        trial: Option<Box<Trial>>,
         engine: &mut Engine,
     ) -> Flow {
         let Manifest::Image(image) = &manifest.manifest else { return None };
@@ -464,7 +455,7 @@ impl Resolve {
         if let ImageKind::Image(parsed) = &kind {
             let fits = || parsed.platform().is_some_and(|platform| self.platform().preference(&platform).is_some());
             match (&trial, &self.want) {
-                (Some(Trial { unlabelled: true, .. }), _) if !fits() => return self.next_candidate(engine),
+                (Some(trial), _) if trial.unlabelled && !fits() => return self.next_candidate(engine),
                 (None, Want::Image(PlatformChoice::Explicit(platform))) => {
                     if let Err(error) = platform.accepts(parsed) {
                         return Some(Err(unusable(what, error)));

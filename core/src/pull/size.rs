@@ -38,23 +38,14 @@ impl Steps for BlobSize {
     }
 
     fn on(&mut self, event: Event, engine: &mut Engine) -> Option<Result<u64, PullError>> {
-        match event {
-            Event::Answer { head, .. } => {
-                let length = head.headers.get("content-length").and_then(|value| value.trim().parse().ok());
-                let request = format!("HEAD {}", engine.session.url(&format!("blobs/{}", self.0)));
-                let reason = || "the answer does not tell the blob's size".to_owned();
-                Some(length.ok_or_else(|| PullError::Protocol { request, reason: reason() }))
-            }
-            Event::Refused { error: PullError::NotFound { message, .. }, .. } => {
-                Some(Err(PullError::NotFound { what: format!("the blob {}", self.0), message }))
-            }
-            Event::Refused { error, .. } => Some(Err(error)),
-            Event::Found { .. }
-            | Event::Recalled { .. }
-            | Event::Missing { .. }
-            | Event::Opened { .. }
-            | Event::Whole { .. }
-            | Event::Sealed { .. } => None,
-        }
+        let head = match event.answer()? {
+            Ok((head, _)) => head,
+            Err(error) => return Some(Err(error.naming(|| format!("the blob {}", self.0)))),
+        };
+        let length = head.headers.get("content-length").and_then(|value| value.trim().parse().ok());
+        Some(length.ok_or_else(|| PullError::Protocol {
+            request: format!("HEAD {}", engine.session.url(&format!("blobs/{}", self.0))),
+            reason: "the answer does not tell the blob's size".to_owned(),
+        }))
     }
 }

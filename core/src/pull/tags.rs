@@ -64,34 +64,21 @@ impl Steps for Tags {
             tags: Option<Vec<String>>,
         }
 
-        match event {
-            Event::Answer { head, body, .. } => {
-                let at = self.at.take()?;
-                let protocol =
-                    |reason: String| Some(Err(PullError::Protocol { request: at.redacted().to_owned(), reason }));
-                let page: Page = match serde_json::from_slice(&body) {
-                    Ok(page) => page,
-                    Err(error) => return protocol(format!("malformed tag listing ({error})")),
-                };
-                self.tags.extend(page.tags.unwrap_or_default());
-                match next_link(&head.headers, &at) {
-                    Ok(Some(next)) => self.page(next, engine),
-                    Ok(None) => Some(Ok(std::mem::take(&mut self.tags))),
-                    Err(error) => protocol(error.to_string()),
-                }
-            }
-            Event::Refused { error, .. } => Some(Err(match error {
-                PullError::NotFound { message, .. } => {
-                    PullError::NotFound { what: format!("the repository {}", engine.session.repository), message }
-                }
-                error => error,
-            })),
-            Event::Found { .. }
-            | Event::Recalled { .. }
-            | Event::Missing { .. }
-            | Event::Opened { .. }
-            | Event::Whole { .. }
-            | Event::Sealed { .. } => None,
+        let (head, body) = match event.answer()? {
+            Ok(answer) => answer,
+            Err(error) => return Some(Err(error.naming(|| format!("the repository {}", engine.session.repository)))),
+        };
+        let at = self.at.take()?;
+        let protocol = |reason: String| Some(Err(PullError::Protocol { request: at.redacted().to_owned(), reason }));
+        let page: Page = match serde_json::from_slice(&body) {
+            Ok(page) => page,
+            Err(error) => return protocol(format!("malformed tag listing ({error})")),
+        };
+        self.tags.extend(page.tags.unwrap_or_default());
+        match next_link(&head.headers, &at) {
+            Ok(Some(next)) => self.page(next, engine),
+            Ok(None) => Some(Ok(std::mem::take(&mut self.tags))),
+            Err(error) => protocol(error.to_string()),
         }
     }
 }

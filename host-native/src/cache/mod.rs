@@ -13,7 +13,7 @@
 mod partial;
 mod remembered;
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -75,11 +75,11 @@ impl Explain for CacheError {
     }
 
     fn advice(&self) -> Option<std::borrow::Cow<'static, str>> {
-        Some(match self.source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "free space (`cache prune --keep SIZE`), or choose another place with --cache-dir".into()
-            }
-            _ => "choose another place with --cache-dir, or pass --no-cache".into(),
+        let full = matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        Some(if full {
+            "free space (`cache prune --keep SIZE`), or choose another place with --cache-dir".into()
+        } else {
+            "choose another place with --cache-dir, or pass --no-cache".into()
         })
     }
 }

@@ -1,3 +1,5 @@
+use std::fs::File;
+
 use oci_fetcher_core::digest::Algorithm;
 
 use super::*;

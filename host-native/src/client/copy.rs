@@ -20,7 +20,7 @@ use crate::layout::{Content, LayoutWriter};
 use crate::options::{Platforms, PullOptions};
 use crate::pulled::{ImageInfo, Pulled};
 use crate::store::{Holding, Store};
-use crate::work::{ImageWork, Unused, Use};
+use crate::work::{Unused, Use};
 
 impl Client {
     /// Copies images into a layout, whose index names each of them only when all its blobs are in

@@ -66,7 +66,7 @@ impl Client {
         let mut access = self.access(source, &cache.cache).await?;
         let size = access.blob_size(digest).await?;
         let descriptor = Arc::new(Descriptor::new(MediaType::parse("application/octet-stream"), digest.clone(), size));
-        self.store_verified(&mut access, &[descriptor.clone()], vec![Use::Verify]).await?;
+        self.store_verified(&mut access, std::slice::from_ref(&descriptor), vec![Use::Verify]).await?;
         let store = access.store.clone();
         blocking(move || write_blob(&store, &descriptor, writer)).await
     }

@@ -70,7 +70,6 @@ impl Client {
     }
 
     /// Begins to build a client with other settings.
-    #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }

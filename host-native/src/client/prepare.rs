@@ -224,7 +224,7 @@ impl Access {
             layers,
             synthesised: self.local.as_ref().is_some_and(|local| local.is_synthesised()),
         };
-        Ok(Resolution { top: resolved.top, image, info })
+        Ok(Resolution { image, info })
     }
 
     /// Returns the size of a blob that no descriptor is known of.
@@ -250,7 +250,6 @@ impl Access {
 
 /// An image, in the core's words and in the caller's.
 pub(super) struct Resolution {
-    pub(super) top: Fetched,
     pub(super) image: Image,
     pub(super) info: ImageInfo,
 }
