@@ -58,7 +58,7 @@ impl Spool {
 }
 
 /// What all layers that wait hold in memory together, at the most.
-const MEMORY_BYTES: usize = 64 << 20;
+const MEMORY_BYTES: usize = 8 << 20;
 
 /// The largest content kept in memory: nine in ten files of a distribution's image are smaller.
 const SMALL_BYTES: usize = 32 << 10;
