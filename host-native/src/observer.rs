@@ -1,5 +1,7 @@
 //! What a pull tells whoever watches it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::pull::Note;
 
@@ -45,6 +47,50 @@ pub enum Event<'a> {
     Note(&'a Note),
     /// Something was odd but accepted.
     Warning(&'a str),
+}
+
+/// Passes on what happens, each warning once, and keeps the warnings for the result.
+pub(crate) struct Watch {
+    observer: Arc<dyn Observer>,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Watch {
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { observer, warnings: Mutex::default() }
+    }
+
+    /// Returns the warnings so far, in their order.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps a warning; returns whether it is new.
+    fn is_new(&self, warning: &str) -> bool {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = warnings.iter().all(|known| known != warning);
+        if is_new {
+            warnings.push(warning.to_owned());
+        }
+        is_new
+    }
+}
+
+impl Observer for Watch {
+    fn on(&self, event: &Event<'_>) {
+        let warning = match event {
+            Event::Warning(warning) => warning,
+            Event::Note(Note::Warning { text }) => text.as_str(),
+            Event::Resolved { .. }
+            | Event::Downloaded { .. }
+            | Event::Unpacked { .. }
+            | Event::Verified { .. }
+            | Event::Note(_) => return self.observer.on(event),
+        };
+        if self.is_new(warning) {
+            self.observer.on(event);
+        }
+    }
 }
 
 /// Watches nothing.

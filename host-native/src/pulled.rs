@@ -53,7 +53,7 @@ pub struct Pulled {
     pub unpacked: Option<Counts>,
     /// What could not be applied.
     pub report: Report,
-    /// What was odd but accepted.
+    /// What was odd but accepted, each once; not made safe for a terminal.
     pub warnings: Vec<String>,
     /// Blobs for which a registry was asked.
     pub blobs_fetched: usize,

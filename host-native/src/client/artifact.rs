@@ -29,8 +29,8 @@ impl Client {
     /// # Errors
     /// [`Error`]
     pub async fn get_directory(&self, source: &Source, directory: &Path, existing: Existing) -> Result<Got, Error> {
-        let cache = self.operation_cache()?;
-        let mut access = self.access(source, &cache.cache).await?;
+        let operation = self.operation()?;
+        let mut access = self.access(source, &operation).await?;
         let info = access.image().await?.info;
         let paths = names(&info.layers)?;
         let targets = Targets { directory: directory.to_owned(), paths, existing };
@@ -53,8 +53,8 @@ impl Client {
     /// # Errors
     /// [`Error`]; nothing was written unless the writer itself failed.
     pub async fn get_one(&self, source: &Source, writer: impl Write + Send + 'static) -> Result<Got, Error> {
-        let cache = self.operation_cache()?;
-        let mut access = self.access(source, &cache.cache).await?;
+        let operation = self.operation()?;
+        let mut access = self.access(source, &operation).await?;
         let info = access.image().await?.info;
         let [file] = info.layers.as_slice() else {
             return Err(ArtifactError::NotOne { count: info.layers.len() }.into());

@@ -37,7 +37,7 @@ impl Client {
             let path = path.clone();
             blocking(move || Ok(Arc::new(LayoutWriter::open(&path, &limits)?))).await?
         };
-        let cache = self.operation_cache()?;
+        let operation = self.operation()?;
         let mut pulled = Pulled {
             images: Vec::new(),
             destination: Some(path.clone()),
@@ -48,7 +48,7 @@ impl Client {
             blobs_stored: 0,
         };
         for source in sources {
-            let mut access = self.access(source, &cache.cache).await?;
+            let mut access = self.access(source, &operation).await?;
             let copy = match options.platforms {
                 Platforms::One => self.copy_of_image(&mut access).await?,
                 Platforms::All => self.copy_of_everything(&mut access).await?,
@@ -68,6 +68,7 @@ impl Client {
             pulled.warnings.extend(published);
             pulled.images.push(info);
         }
+        pulled.warnings.splice(0..0, operation.watch.warnings());
         Ok(pulled)
     }
 

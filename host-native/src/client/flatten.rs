@@ -37,8 +37,8 @@ impl Client {
             return Err(Error::Usage("there is nothing to pull: no source was given"));
         }
         let selection = selection(&options.paths)?;
-        let cache = self.operation_cache()?;
-        let mut images = self.images(sources, &cache.cache).await?;
+        let operation = self.operation()?;
+        let mut images = self.images(sources, &operation).await?;
         let (_, merged) = self
             .merge(&mut images, selection, async |selection| {
                 let fs = MemoryFs::new(Pack::new()?);
@@ -55,7 +55,7 @@ impl Client {
             destination: None,
             unpacked: Some(counts),
             report,
-            warnings: Vec::new(),
+            warnings: operation.watch.warnings(),
             blobs_fetched: fetched,
             blobs_stored: stored,
         })

@@ -24,8 +24,8 @@ impl Client {
     /// # Errors
     /// [`Error`]
     pub async fn manifest(&self, source: &Source) -> Result<RawManifest, Error> {
-        let cache = self.operation_cache()?;
-        let mut access = self.access(source, &cache.cache).await?;
+        let operation = self.operation()?;
+        let mut access = self.access(source, &operation).await?;
         match self.platform() {
             PlatformChoice::Host(_) => Ok(raw(&access.resolve(Want::Manifest).await?.top)),
             PlatformChoice::Explicit(_) => Ok(access.image().await?.info.manifest),
@@ -37,8 +37,8 @@ impl Client {
     /// # Errors
     /// [`Error`]
     pub async fn image(&self, source: &Source) -> Result<ImageInfo, Error> {
-        let cache = self.operation_cache()?;
-        Ok(self.access(source, &cache.cache).await?.image().await?.info)
+        let operation = self.operation()?;
+        Ok(self.access(source, &operation).await?.image().await?.info)
     }
 
     /// Lists the tags of a reference's repository, in the registry's order.
@@ -46,8 +46,8 @@ impl Client {
     /// # Errors
     /// [`Error`]
     pub async fn tags(&self, reference: &Reference) -> Result<Vec<String>, Error> {
-        let cache = self.operation_cache()?;
-        let mut access = self.access(&Source::Registry(reference.clone()), &cache.cache).await?;
+        let operation = self.operation()?;
+        let mut access = self.access(&Source::Registry(reference.clone()), &operation).await?;
         access.run(Tags::new()).await
     }
 
@@ -62,8 +62,8 @@ impl Client {
         digest: &Digest,
         writer: impl Write + Send + 'static,
     ) -> Result<u64, Error> {
-        let cache = self.operation_cache()?;
-        let mut access = self.access(source, &cache.cache).await?;
+        let operation = self.operation()?;
+        let mut access = self.access(source, &operation).await?;
         let size = access.blob_size(digest).await?;
         let descriptor = Arc::new(Descriptor::new(MediaType::parse("application/octet-stream"), digest.clone(), size));
         self.store_verified(&mut access, std::slice::from_ref(&descriptor), vec![Use::Verify]).await?;
@@ -78,8 +78,7 @@ impl Client {
         blobs: &[Arc<Descriptor>],
         uses: Vec<Use<Unused>>,
     ) -> Result<(usize, usize), Error> {
-        let work =
-            ImageWork { store: access.store.clone(), observer: self.settings.observer.clone(), uses, keep: None };
+        let work = ImageWork { store: access.store.clone(), observer: access.watch.clone(), uses, keep: None };
         let work = Arc::new(work);
         let mut stale = BTreeSet::new();
         loop {

@@ -20,7 +20,7 @@ use crate::credentials::{CredentialError, Environment, Lookup, Search};
 use crate::drive::{Host, drive};
 use crate::error::Error;
 use crate::local::LocalSource;
-use crate::observer::Event;
+use crate::observer::{Event, Observer, Watch};
 use crate::options::{Auth, CachePolicy, NetworkUse, PlainHttp};
 use crate::pulled::{ImageInfo, RawManifest};
 use crate::sink::{Sinks, Work};
@@ -34,6 +34,7 @@ pub(super) struct Access {
     pub(super) store: Arc<Store>,
     local: Option<Arc<LocalSource>>,
     credentials: Credentials,
+    pub(super) watch: Arc<Watch>,
 }
 
 /// What is known of the credentials, for the message of a refusal.
@@ -44,16 +45,19 @@ enum Credentials {
     Failed(CredentialError),
 }
 
-/// The cache of one operation: the client's, or one that goes with it.
-pub(super) struct OperationCache {
-    pub(super) cache: Cache,
+/// What all steps of one call share.
+pub(super) struct Operation {
+    /// The client's cache, or one that goes with the operation.
+    cache: Cache,
     /// Removed when dropped.
     _temporary: Option<TempDir>,
+    pub(super) watch: Arc<Watch>,
 }
 
 impl Client {
-    /// Opens the cache; without one, a temporary one for this operation alone.
-    pub(super) fn operation_cache(&self) -> Result<OperationCache, Error> {
+    /// Begins an operation; without a cache, it gets a temporary one of its own.
+    pub(super) fn operation(&self) -> Result<Operation, Error> {
+        let watch = Arc::new(Watch::new(self.settings.observer.clone()));
         let root = match &self.settings.cache {
             CachePolicy::Default => Cache::default_root().ok_or(Error::NoCachePlace)?,
             CachePolicy::At(root) => root.clone(),
@@ -63,14 +67,14 @@ impl Client {
                     .tempdir()
                     .map_err(|source| Error::Stream { operation: "cannot create a temporary folder", source })?;
                 let cache = Cache::new(temporary.path());
-                return Ok(OperationCache { cache, _temporary: Some(temporary) });
+                return Ok(Operation { cache, _temporary: Some(temporary), watch });
             }
         };
-        Ok(OperationCache { cache: Cache::new(root), _temporary: None })
+        Ok(Operation { cache: Cache::new(root), _temporary: None, watch })
     }
 
     /// Opens a source.
-    pub(super) async fn access(&self, source: &Source, cache: &Cache) -> Result<Access, Error> {
+    pub(super) async fn access(&self, source: &Source, operation: &Operation) -> Result<Access, Error> {
         let settings = &self.settings;
         let access = |session: Session, store, local, credentials| Access {
             client: self.clone(),
@@ -79,6 +83,7 @@ impl Client {
             store: Arc::new(store),
             local,
             credentials,
+            watch: operation.watch.clone(),
         };
         let reference = match source {
             Source::Registry(reference) => reference,
@@ -91,7 +96,7 @@ impl Client {
             }
         };
         let (session, credentials) = self.session(reference).await?;
-        Ok(access(session, Store::Cache(cache.clone()), None, credentials))
+        Ok(access(session, Store::Cache(operation.cache.clone()), None, credentials))
     }
 
     async fn session(&self, reference: &Reference) -> Result<(Session, Credentials), Error> {
@@ -171,7 +176,7 @@ impl Access {
         let host = Host {
             http: self.client.http()?,
             store: &self.store,
-            observer: &*self.client.settings.observer,
+            observer: &*self.watch,
             limits: &self.client.settings.limits,
         };
         match drive(host, self.session.clone(), plan, sinks).await {
@@ -239,7 +244,7 @@ impl Access {
     pub(super) fn announce(&self, info: &ImageInfo, blobs: &[Arc<Descriptor>]) {
         let blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest.clone(), blob.size)).collect();
         let event = Event::Resolved { source: &info.source, digest: &info.manifest.digest, blobs: &blobs };
-        self.client.settings.observer.on(&event);
+        self.watch.on(&event);
     }
 
     /// Returns the source.

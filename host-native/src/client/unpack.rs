@@ -14,7 +14,7 @@ use oci_fetcher_core::tree::Selection;
 use oci_fetcher_core::unpack::{Options, Outcome, Unpacked, Unpacker};
 
 use super::Client;
-use super::prepare::{Access, Resolution, blocking};
+use super::prepare::{Access, Operation, Resolution, blocking};
 use crate::chain::{Chain, Staged};
 use crate::disk::DiskFs;
 use crate::error::Error;
@@ -39,8 +39,8 @@ impl Client {
             move || Ok(Staging::prepare(&path, staging::Options { existing })?)
         };
         let staging = blocking(prepare.clone()).await?;
-        let cache = self.operation_cache()?;
-        let mut images = self.images(sources, &cache.cache).await?;
+        let operation = self.operation()?;
+        let mut images = self.images(sources, &operation).await?;
         let mut staging = Some(staging);
         let (staging, merged) = self
             .merge(&mut images, selection, async |selection| {
@@ -59,7 +59,8 @@ impl Client {
         report.absorb(unpacked.fs.into_report());
         let staging = Arc::into_inner(staging).ok_or_else(|| Error::internal("a worker outlived its pull"))?;
         let committed = blocking(move || Ok(staging.commit()?)).await?;
-        let warnings = committed.leftover.map(|error| error.to_string()).into_iter().collect();
+        let mut warnings = operation.watch.warnings();
+        warnings.extend(committed.leftover.map(|error| error.to_string()));
         Ok(Pulled {
             images: infos(images),
             destination: Some(path),
@@ -75,11 +76,11 @@ impl Client {
     pub(super) async fn images(
         &self,
         sources: &[Source],
-        cache: &crate::cache::Cache,
+        operation: &Operation,
     ) -> Result<Vec<(Access, Resolution)>, Error> {
         let mut images = Vec::new();
         for source in sources {
-            let mut access = self.access(source, cache).await?;
+            let mut access = self.access(source, operation).await?;
             let resolution = access.image().await?;
             if let Manifest::Image(manifest) = &resolution.image.manifest.manifest {
                 let digest = resolution.info.manifest.digest.clone();
@@ -143,7 +144,7 @@ impl Client {
             let uses = uses(&resolution.info, &self.settings.limits, |index| Link(chain.clone(), first + index));
             first += layers.len();
             let keep = Some(guard.clone() as Arc<dyn std::any::Any + Send + Sync>);
-            let observer = self.settings.observer.clone();
+            let observer = access.watch.clone();
             let work = Arc::new(ImageWork { store: access.store.clone(), observer, uses, keep });
             let outcome = access.transfer(layers, work, || chain.abandon()).await?;
             fetched += outcome.fetched;
