@@ -30,6 +30,9 @@ pub struct Limits {
     pub ratio: u32,
     /// Tar entries of all layers of one pull.
     pub entries: u64,
+    /// Bytes of memory that the merged tree and the report of one pull hold: nodes, names, link
+    /// targets, directories' attributes.
+    pub tree_bytes: u64,
     /// Components of one path.
     pub path_depth: u32,
     /// Bytes of one path or link target.
@@ -57,6 +60,7 @@ impl Default for Limits {
             output_bytes: OUTPUT_BYTES,
             ratio: RATIO,
             entries: ENTRIES,
+            tree_bytes: TREE_BYTES,
             path_depth: PATH_DEPTH,
             path_bytes: PATH_BYTES,
             xattr_bytes: XATTR_BYTES,
@@ -89,6 +93,9 @@ pub const RATIO: u32 = 2_000;
 pub const RATIO_FREE_BYTES: u64 = 64 << 20;
 /// A hundred times a large distribution image; the tree stays below three gigabytes.
 pub const ENTRIES: u64 = 10_000_000;
+/// Room for ten million typical entries, and what a 32-bit address space can spare. Entries do not
+/// bound it alone: one may imply thousands of directories, or carry names and attributes of kilobytes.
+pub const TREE_BYTES: u64 = 3 << 30;
 /// Linux resolves at most `PATH_MAX / 2` components in one path.
 pub const PATH_DEPTH: u32 = 2_048;
 /// Linux's `PATH_MAX`.

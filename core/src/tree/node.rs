@@ -189,7 +189,7 @@ impl Node {
                     size_of::<Metadata>()
                         + attributes.map(|at| size_of_val(at) + at.name.len() + at.value.len()).sum::<usize>()
                 });
-                size_of::<Directory>() + metadata
+                size_of::<Directory>() + LEAF + metadata
             }
             // A hard link shares its symlink's target, and is still counted: the last one pays.
             Kind::Symlink(target) => target.len(),
@@ -201,5 +201,7 @@ impl Node {
 
 /// The counts in front of a shared name.
 const SHARED_NAME: usize = 2 * size_of::<usize>();
+/// What the first child takes beside that: room for eleven.
+const LEAF: usize = (size_of::<Arc<[u8]>>() + size_of::<NodeId>()) * 11;
 /// A key and value among the children of a directory, in leaves that are a little over half full.
 const CHILD: usize = (size_of::<Arc<[u8]>>() + size_of::<NodeId>()) * 9 / 5;

@@ -19,6 +19,8 @@ pub(super) struct Resolved {
 pub(super) enum Stop {
     /// This is on the way and holds no names.
     NotDirectory(NodeId),
+    /// This is the end of the way, but no directory.
+    EndsAt(NodeId),
     /// Symlinks lead on and on.
     TooManySymlinks,
 }
@@ -64,7 +66,10 @@ impl Tree {
                         links.push(child);
                     }
                 }
-                Kind::File | Kind::Special | Kind::Vacant => return Err(Stop::NotDirectory(child)),
+                Kind::File | Kind::Special | Kind::Vacant => {
+                    let is_last = added.is_empty() && path.next().is_none();
+                    return Err(if is_last { Stop::EndsAt(child) } else { Stop::NotDirectory(child) });
+                }
             }
         }
         Ok(resolved)
@@ -94,7 +99,9 @@ impl Tree {
     pub(super) fn refuse(&self, path: &EntryPath, stop: Stop) -> TreeError {
         let path = path.clone();
         match stop {
-            Stop::NotDirectory(node) => TreeError::ParentNotDirectory { path, parent: self.place(node).path() },
+            Stop::NotDirectory(node) | Stop::EndsAt(node) => {
+                TreeError::ParentNotDirectory { path, parent: self.place(node).path() }
+            }
             Stop::TooManySymlinks => TreeError::TooManySymlinks { path },
         }
     }

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::node::{Kind, Node, Presence};
-use super::resolve::Resolved;
+use super::resolve::{Resolved, Stop};
 use super::{NodeId, Origin, OriginId, Tree, TreeError};
 use crate::entry::EntryPath;
 
@@ -42,6 +42,12 @@ struct Way {
     leads_to_wanted: bool,
     /// A file that lies here is needed to make hard links to it.
     helper: bool,
+}
+
+/// Where a path leads.
+struct Trace {
+    symlinks: Vec<NodeId>,
+    end: NodeId,
 }
 
 /// Where a node lies to a selection.
@@ -197,12 +203,15 @@ impl Tree {
         let mut grown = self.selection.clone();
         let mut has_grown = false;
         for path in &self.selection.asked {
-            for node in self.trace(path)? {
-                let Node { kind, scope, .. } = self.nodes.at(node);
-                if !self.selection.shows(*scope, kind) {
-                    grown.want(&self.place(node).path());
-                    has_grown = true;
-                }
+            let Trace { symlinks, end } = self.trace(path)?;
+            let unseen = symlinks.into_iter().filter(|&symlink| {
+                let Node { kind, scope, .. } = self.nodes.at(symlink);
+                !self.selection.shows(*scope, kind)
+            });
+            let beyond = Some(end).filter(|&end| self.nodes.at(end).scope != Scope::Whole);
+            for node in unseen.chain(beyond) {
+                grown.want(&self.place(node).path());
+                has_grown = true;
             }
         }
         let mut added = vec![false; self.origins.len()];
@@ -226,26 +235,38 @@ impl Tree {
         Ok(has_grown.then_some(grown))
     }
 
-    /// Follows a path to its end, and lists the symlinks on the way and what it leads to. A last
-    /// symlink that leads nowhere is the end itself.
-    fn trace(&self, path: &EntryPath) -> Result<Vec<NodeId>, TreeError> {
+    /// Follows a path to its end. A last symlink that leads nowhere is the end itself.
+    fn trace(&self, path: &EntryPath) -> Result<Trace, TreeError> {
         let missing = || TreeError::PathNotFound { path: path.clone() };
         let mut components = path.components();
-        let Some(name) = components.next_back() else { return Ok(vec![NodeId::ROOT]) };
-        let mut links = Vec::new();
-        let parent = self.resolve(components, Some(&mut links)).map_err(|stop| self.refuse(path, stop))?;
+        let Some(name) = components.next_back() else {
+            return Ok(Trace { symlinks: Vec::new(), end: NodeId::ROOT });
+        };
+        let mut symlinks = Vec::new();
+        let parent = match self.resolve(components, Some(&mut symlinks)) {
+            Ok(parent) => parent,
+            Err(Stop::NotDirectory(_) | Stop::EndsAt(_)) => return Err(missing()),
+            Err(stop @ Stop::TooManySymlinks) => return Err(self.refuse(path, stop)),
+        };
         let named = self.existing(&parent, name).ok_or_else(missing)?;
-        if let Kind::Symlink(_) = self.nodes.at(named).kind {
-            let mut further = Vec::new();
-            match self.resolve(path.components(), Some(&mut further)) {
-                Ok(Resolved { at, missing }) if missing.is_empty() => further.push(at),
-                Ok(_) | Err(_) => further = vec![named],
-            }
-            links.append(&mut further);
-        } else {
-            links.push(named);
+        let Kind::Symlink(_) = self.nodes.at(named).kind else { return Ok(Trace { symlinks, end: named }) };
+        let mut further = Vec::new();
+        match self.resolve(path.components(), Some(&mut further)) {
+            Ok(Resolved { at, missing }) if missing.is_empty() => Ok(Trace { symlinks: further, end: at }),
+            Err(Stop::EndsAt(end)) => Ok(Trace { symlinks: further, end }),
+            Ok(_) | Err(Stop::NotDirectory(_) | Stop::TooManySymlinks) => Ok(Trace { symlinks, end: named }),
         }
-        Ok(links)
+    }
+
+    /// Tells whether what an entry's path names, or will name, is wanted.
+    pub(crate) fn selects(&self, path: &EntryPath) -> bool {
+        let mut components = path.components();
+        let (Some(name), false) = (components.next_back(), self.selection.is_everything()) else {
+            return self.selection.is_everything();
+        };
+        let Ok(Resolved { at, missing }) = self.resolve(components, None) else { return false };
+        let names = missing.iter().map(AsRef::as_ref).chain([name]);
+        names.fold(self.nodes.at(at).scope, |scope, name| self.selection.below(scope, name)) == Scope::Whole
     }
 
     /// Notes what a hard link is made from, while the selection may have to grow by it.

@@ -46,7 +46,7 @@ impl Tree {
     ) -> Result<Option<NodeId>, TreeError> {
         match self.resolve(components, None) {
             Ok(Resolved { at, missing }) => Ok(missing.is_empty().then_some(at)),
-            Err(Stop::NotDirectory(_)) => Ok(None),
+            Err(Stop::NotDirectory(_) | Stop::EndsAt(_)) => Ok(None),
             Err(stop @ Stop::TooManySymlinks) => Err(self.refuse(path, stop)),
         }
     }
