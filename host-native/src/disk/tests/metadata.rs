@@ -110,7 +110,10 @@ fn root_applies_everything() {
 fn attributes_are_applied_where_they_can_be() {
     let mut image = Image::new();
     let attributed = |names: &[&str]| Metadata {
-        xattrs: names.iter().map(|name| xattr(name, if *name == "security.capability" { CAPABILITY } else { b"v" })).collect(),
+        xattrs: names
+            .iter()
+            .map(|name| xattr(name, if *name == "security.capability" { CAPABILITY } else { b"v" }))
+            .collect(),
         ..own(0o755)
     };
     let many = ["user.a", "user.b", "security.capability"];
@@ -221,11 +224,15 @@ fn the_umask_has_no_effect() {
         let staging = crate::staging::Staging::prepare(&parent.join("x"), crate::staging::Options::default());
         let staging = staging.expect("prepared");
         let fs = crate::disk::DiskFs::open(staging.root()).expect("opened");
-        let mut image = Image { parent: tempfile::tempdir_in(staging.spool()).expect("a directory"), fs, tree: {
-            let mut tree = oci_fetcher_core::tree::Tree::new(oci_fetcher_core::tree::Selection::everything(), 100);
-            tree.begin_layer();
-            tree
-        } };
+        let mut image = Image {
+            parent: tempfile::tempdir_in(staging.spool()).expect("a directory"),
+            fs,
+            tree: {
+                let mut tree = oci_fetcher_core::tree::Tree::new(oci_fetcher_core::tree::Selection::everything(), 100);
+                tree.begin_layer();
+                tree
+            },
+        };
         image.file("a/b/f", b"x", &own(0o777)).expect("a file");
         image.directory("a", &own(0o777)).expect("a directory");
         image.other("p", EntryKind::Fifo, &own(0o666)).expect("a fifo");
