@@ -153,17 +153,16 @@ enum Cause {
 
 impl Cause {
     fn of(error: &io::Error) -> Self {
-        // `ErrorKind` is not ours and cannot be listed: only these are told apart.
-        let kind = error.kind();
-        match kind {
-            io::ErrorKind::StorageFull => Self::Full,
-            io::ErrorKind::QuotaExceeded => Self::Quota,
-            io::ErrorKind::PermissionDenied => Self::Permission,
-            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
-            io::ErrorKind::InvalidFilename => Self::Name,
-            _ if too_many_open_files(error) => Self::OpenFiles,
-            _ => Self::Other,
-        }
+        let causes = [
+            (io::ErrorKind::StorageFull, Self::Full),
+            (io::ErrorKind::QuotaExceeded, Self::Quota),
+            (io::ErrorKind::PermissionDenied, Self::Permission),
+            (io::ErrorKind::ReadOnlyFilesystem, Self::ReadOnly),
+            (io::ErrorKind::InvalidFilename, Self::Name),
+        ];
+        let told_apart = causes.into_iter().find_map(|(kind, cause)| (error.kind() == kind).then_some(cause));
+        let other = if too_many_open_files(error) { Self::OpenFiles } else { Self::Other };
+        told_apart.unwrap_or(other)
     }
 
     fn code(&self) -> &'static str {

@@ -4,7 +4,7 @@
 //! The order matters: a change of owner clears setuid bits and capabilities, and any change but
 //! that of the times could take away the right to make the next one.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use oci_fetcher_core::entry::{Metadata, Timestamp, Xattr};
 use oci_fetcher_core::report::{Reason, Report, Skipped, What};
@@ -79,11 +79,6 @@ impl Applier {
 
     pub(super) fn into_report(self) -> Report {
         self.report
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.report = Report::default();
-        self.report_bytes = 0;
     }
 
     /// Returns the limit if the report has grown beyond it.
@@ -383,5 +378,5 @@ pub(super) fn set_mode_of_name(directory: BorrowedFd<'_>, name: &[u8], mode: Mod
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn through_proc(opened: &OwnedFd) -> String {
     use std::os::fd::AsRawFd;
-    format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd())
+    format!("/proc/self/fd/{}", opened.as_raw_fd())
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oci_fetcher_core::entry::{DeviceNumber, EntryPath, Metadata};
+use oci_fetcher_core::entry::{EntryPath, Metadata};
 use oci_fetcher_core::fs::{Created, FileSystem, Special};
 use oci_fetcher_core::report::{Reason, Report, What};
 use oci_fetcher_core::tree::Place;
@@ -16,7 +16,6 @@ use rustix::io::{Errno, retry_on_intr};
 use super::error::{DiskError, Operation};
 use super::handles::{DIRECTORY, Handles, Resolver};
 use super::metadata::{Applier, Failure, Privilege, set_mode_of_name};
-use super::remove::remove_contents;
 use crate::spool::{Content, LayerSpool, Spooled};
 
 /// A directory of this machine as the destination of a merged tree.
@@ -129,16 +128,6 @@ impl DiskFs {
     pub fn limit_report(mut self, bytes: u64) -> Self {
         self.applier.limit_report(bytes);
         self
-    }
-
-    /// Removes everything that was written, the report too, for another pass over the layers.
-    ///
-    /// # Errors
-    /// [`DiskError`] if something cannot be removed.
-    pub fn clear(&mut self) -> Result<(), DiskError> {
-        self.handles.clear();
-        self.applier.clear();
-        remove_contents(&self.path, None)
     }
 
     /// Returns what could not be applied so far.
@@ -311,7 +300,9 @@ const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 #[cfg(not(target_vendor = "apple"))]
 fn make_special(directory: &OwnedFd, name: &[u8], special: Special) -> Result<(), Errno> {
+    use oci_fetcher_core::entry::DeviceNumber;
     use rustix::fs::FileType;
+
     let (kind, number) = match special {
         Special::Fifo => (FileType::Fifo, DeviceNumber { major: 0, minor: 0 }),
         Special::CharacterDevice(number) => (FileType::CharacterDevice, number),

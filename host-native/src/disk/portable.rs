@@ -9,9 +9,9 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use oci_fetcher_core::entry::{EntryPath, Metadata, Timestamp};
+use oci_fetcher_core::entry::{Metadata, Timestamp};
 use oci_fetcher_core::fs::{Created, FileSystem, Special};
-use oci_fetcher_core::report::{Reason, Report, What};
+use oci_fetcher_core::report::{Reason, Report, Skipped, What};
 use oci_fetcher_core::tree::Place;
 
 use super::error::{DiskError, Operation};
@@ -22,6 +22,8 @@ use crate::spool::{Content, LayerSpool, Spooled};
 pub struct DiskFs {
     root: PathBuf,
     report: Report,
+    report_bytes: u64,
+    report_limit: u64,
 }
 
 /// A regular file being written. Everything not written yet is a hole.
@@ -39,7 +41,7 @@ impl DiskFs {
     /// [`DiskError`] if it is none.
     pub fn open(root: &Path) -> Result<Self, DiskError> {
         fs::read_dir(root).map_err(|error| DiskError::new(Operation::OpenDirectory, root, error))?;
-        Ok(Self { root: root.to_owned(), report: Report::default() })
+        Ok(Self { root: root.to_owned(), report: Report::default(), report_bytes: 0, report_limit: REPORT_BYTES })
     }
 
     /// Creates a file from content that was decoded before its turn, and applies its metadata.
@@ -70,6 +72,13 @@ impl DiskFs {
         self.finish_file(file, at, metadata)
     }
 
+    /// Bounds the memory that the report may take, in bytes; passing it is an error.
+    #[must_use]
+    pub fn limit_report(mut self, bytes: u64) -> Self {
+        self.report_limit = bytes;
+        self
+    }
+
     /// Returns what could not be applied so far.
     #[must_use]
     pub fn report(&self) -> &Report {
@@ -96,22 +105,22 @@ impl DiskFs {
     }
 
     /// Reports what this system has no notion of.
-    fn skip_foreign(&mut self, path: &EntryPath, metadata: &Metadata) {
-        let mut skip = |what| self.report.skip(path.clone(), what, Reason::NotSupported);
-        skip(What::Ownership { uid: metadata.uid, gid: metadata.gid });
+    fn skip_foreign(&mut self, at: &Place<'_>, metadata: &Metadata) -> Result<(), DiskError> {
+        self.skip(at, What::Ownership { uid: metadata.uid, gid: metadata.gid })?;
         for xattr in &metadata.xattrs {
-            skip(What::Xattr { name: xattr.name.clone() });
+            self.skip(at, What::Xattr { name: xattr.name.clone() })?;
         }
-        if metadata.mode & 0o7000 != 0 {
-            skip(What::SpecialMode { mode: metadata.mode });
-        }
+        if metadata.mode & 0o7000 == 0 { Ok(()) } else { self.skip(at, What::SpecialMode { mode: metadata.mode }) }
     }
 
-    fn set_time(&mut self, file: &File, at: &Place<'_>, mtime: Timestamp) {
-        let set = system_time(mtime).is_some_and(|time| file.set_modified(time).is_ok());
-        if !set {
-            self.report.skip(at.path(), What::ModificationTime, Reason::NotSupported);
+    fn skip(&mut self, at: &Place<'_>, what: What) -> Result<(), DiskError> {
+        let path = at.path();
+        self.report_bytes += (size_of::<Skipped>() + path.as_bytes().len()) as u64;
+        if self.report_bytes > self.report_limit {
+            return Err(DiskError::ReportBytes { limit: self.report_limit });
         }
+        self.report.skip(path, what, Reason::NotSupported);
+        Ok(())
     }
 }
 
@@ -137,9 +146,11 @@ impl FileSystem for DiskFs {
 
     fn finish_file(&mut self, file: DiskFile, at: &Place<'_>, metadata: &Metadata) -> Result<(), DiskError> {
         file.file.set_len(file.size).map_err(|error| failed(Operation::SetSize, &file.path, error))?;
-        self.skip_foreign(&at.path(), metadata);
-        self.set_time(&file.file, at, metadata.mtime);
-        Ok(())
+        let timed = system_time(metadata.mtime).is_some_and(|time| file.file.set_modified(time).is_ok());
+        if !timed {
+            self.skip(at, What::ModificationTime)?;
+        }
+        self.skip_foreign(at, metadata)
     }
 
     fn create_symlink(&mut self, at: &Place<'_>, target: &[u8], metadata: &Metadata) -> Result<Created, DiskError> {
@@ -150,7 +161,7 @@ impl FileSystem for DiskFs {
         };
         // There is no kind of skipped item for a link: an image without its links would not work.
         made.map_err(|error| failed(Operation::CreateSymlink, &path, error))?;
-        self.skip_foreign(&at.path(), metadata);
+        self.skip_foreign(at, metadata)?;
         Ok(Created::Made)
     }
 
@@ -166,7 +177,7 @@ impl FileSystem for DiskFs {
             Special::Fifo => What::Fifo,
             Special::CharacterDevice(_) | Special::BlockDevice(_) => What::Device,
         };
-        self.report.skip(at.path(), what, Reason::NotSupported);
+        self.skip(at, what)?;
         Ok(Created::Skipped)
     }
 
@@ -181,10 +192,12 @@ impl FileSystem for DiskFs {
     }
 
     fn finish_directory(&mut self, at: &Place<'_>, metadata: &Metadata) -> Result<(), DiskError> {
-        self.skip_foreign(&at.path(), metadata);
-        Ok(())
+        self.skip_foreign(at, metadata)
     }
 }
+
+/// What the report may take unless told otherwise.
+const REPORT_BYTES: u64 = 256 << 20;
 
 fn failed(operation: Operation, path: &Path, error: io::Error) -> DiskError {
     if error.kind() == io::ErrorKind::AlreadyExists {
@@ -213,12 +226,6 @@ fn symlink(target: &OsStr, path: &Path) -> io::Result<()> {
 fn symlink(_: &OsStr, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
-
-use std::ffi::OsStr;
-use std::io;
-use std::path::Path;
-
-use crate::disk::{DiskError, Operation};
 
 /// Removes a file, a link, or a directory with everything in it. A missing one is removed already.
 ///

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::error::{DiskError, Operation};
@@ -117,7 +117,8 @@ struct Level {
     name: CString,
     /// `None` while too many below are open.
     directory: Option<Dir>,
-    identity: Identity,
+    /// What it was when it was entered, to know it again.
+    entered: Stat,
     /// Subdirectories read but not entered yet.
     pending: Vec<CString>,
     /// How often it was read to its end.
@@ -126,18 +127,9 @@ struct Level {
     stays: HashSet<CString>,
 }
 
-#[derive(PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    #[expect(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the types differ between systems")]
-    fn of(directory: BorrowedFd<'_>) -> Result<Self, Errno> {
-        let stat = rustix::fs::fstat(directory)?;
-        Ok(Self { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
-    }
+/// Tells whether two states are of the same directory.
+fn is_same(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 enum Stop {
@@ -274,13 +266,13 @@ impl<'p> Removal<'p> {
 
     /// Opens a level again from the one below, if it still is the one above that.
     fn reopen(&mut self, above: usize) -> Result<(), Stop> {
-        let reopen = |below: &Level| -> Result<(OwnedFd, Identity), Errno> {
+        let reopen = |below: &Level| -> Result<(OwnedFd, Stat), Errno> {
             let directory = retry_on_intr(|| rustix::fs::openat(below.fd()?, "..", DIRECTORY, Mode::empty()))?;
-            let identity = Identity::of(directory.as_fd())?;
-            Ok((directory, identity))
+            let found = rustix::fs::fstat(&directory)?;
+            Ok((directory, found))
         };
-        let (directory, identity) = reopen(&self.levels[above + 1]).map_err(|errno| self.give_up(errno))?;
-        if identity != self.levels[above].identity {
+        let (directory, found) = reopen(&self.levels[above + 1]).map_err(|errno| self.give_up(errno))?;
+        if !is_same(&found, &self.levels[above].entered) {
             return Err(Stop::Moved);
         }
         let directory = Dir::new(directory).map_err(|errno| self.give_up(errno))?;
@@ -317,9 +309,9 @@ impl<'p> Removal<'p> {
 
 impl Level {
     fn new(name: CString, directory: OwnedFd) -> Result<Self, Errno> {
-        let identity = Identity::of(directory.as_fd())?;
+        let entered = rustix::fs::fstat(&directory)?;
         let directory = Some(Dir::new(directory)?);
-        Ok(Self { name, directory, identity, pending: Vec::new(), passes: 0, stays: HashSet::new() })
+        Ok(Self { name, directory, entered, pending: Vec::new(), passes: 0, stays: HashSet::new() })
     }
 
     fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {

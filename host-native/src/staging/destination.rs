@@ -141,11 +141,15 @@ impl Destination {
     /// Says why the tree could not get its name.
     pub(super) fn not_renamed(&self, error: io::Error) -> StagingError {
         let path = self.path();
-        match error.kind() {
-            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => StagingError::NotEmpty { path },
-            io::ErrorKind::NotADirectory => StagingError::NotDirectory { path },
-            io::ErrorKind::ResourceBusy => StagingError::MountPoint { path },
-            _ => DiskError::new(Operation::Rename, path, error).into(),
+        let kind = error.kind();
+        if [io::ErrorKind::DirectoryNotEmpty, io::ErrorKind::AlreadyExists].contains(&kind) {
+            StagingError::NotEmpty { path }
+        } else if kind == io::ErrorKind::NotADirectory {
+            StagingError::NotDirectory { path }
+        } else if kind == io::ErrorKind::ResourceBusy {
+            StagingError::MountPoint { path }
+        } else {
+            DiskError::new(Operation::Rename, path, error).into()
         }
     }
 

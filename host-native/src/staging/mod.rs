@@ -131,6 +131,15 @@ impl Staging {
         self.sibling.path().join(SPOOL)
     }
 
+    /// Empties [`root`](Self::root), for another pass over the layers.
+    ///
+    /// # Errors
+    /// [`DiskError`] if something could not be removed.
+    pub fn clear(&self) -> Result<(), DiskError> {
+        // In place, the work directory is in it.
+        remove_contents(&self.root, self.sibling.path().file_name())
+    }
+
     /// Gives the tree its final name.
     ///
     /// # Errors

@@ -81,6 +81,49 @@ fn the_destination_appears_at_once_and_nothing_else_stays() {
 }
 
 #[test]
+fn access_lists_of_the_parent_are_not_handed_on() {
+    let parent = tempfile::tempdir().expect("a directory");
+    // Version 2; tag, permissions, id: owner, user 1234, group, mask, others.
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in
+        [(1_u16, 7_u16, u32::MAX), (2, 7, 1234), (4, 7, u32::MAX), (16, 7, u32::MAX), (32, 0, u32::MAX)]
+    {
+        list.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    let set = rustix::fs::setxattr(parent.path(), "system.posix_acl_default", &list, rustix::fs::XattrFlags::empty());
+    if set.is_err() {
+        return;
+    }
+    fs::create_dir(parent.path().join("place")).expect("made");
+    for (name, options) in [("beside", Options::default()), ("place", IN_PLACE)] {
+        let staging = Staging::prepare(&parent.path().join(name), options).expect("prepared");
+        let root = staging.root().to_owned();
+        drop(crate::disk::DiskFs::open(&root).expect("opened"));
+        write_tree(&staging);
+        for path in [root.clone(), staging.spool(), root.join("d"), root.join("d/f")] {
+            for list in ["system.posix_acl_default", "system.posix_acl_access"] {
+                assert!(rustix::fs::lgetxattr(&path, list, &mut [0; 100]).is_err(), "{} has {list}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn another_pass_starts_with_nothing() {
+    let parent = tempfile::tempdir().expect("a directory");
+    fs::create_dir(parent.path().join("place")).expect("made");
+    for (name, options) in [("beside", Options::default()), ("place", IN_PLACE)] {
+        let staging = Staging::prepare(&parent.path().join(name), options).expect("prepared");
+        write_tree(&staging);
+        staging.clear().expect("removed");
+        assert!(!staging.root().join("d").exists() && staging.spool().join("0").exists());
+        complete(staging);
+    }
+    assert_eq!(names(parent.path()), BTreeSet::from(["beside".into(), "place".into()]));
+}
+
+#[test]
 fn what_is_dropped_or_abandoned_leaves_nothing() {
     let parent = tempfile::tempdir().expect("a directory");
     let destination = parent.path().join("a/b/c/image");
@@ -169,12 +212,14 @@ fn without_a_swap_the_old_one_is_moved_aside_and_can_come_back() {
 
 #[test]
 fn directories_with_a_meaning_are_never_replaced() {
-    if !(Child { before: "mkdir -p /tmp/oci-fetcher-home/h/work/inner; cd /tmp/oci-fetcher-home/h/work/inner; export HOME=/tmp/oci-fetcher-home/h/work/../other; mkdir -p $HOME/x", ..Child::default() })
-        .entered("staging::tests::directories_with_a_meaning_are_never_replaced")
-    {
+    let before = "base=$(mktemp -d); mkdir -p $base/h/work/inner $base/h/other/x; cd $base/h/work/inner
+        export HOME=$base/h/work/../other";
+    let name = "staging::tests::directories_with_a_meaning_are_never_replaced";
+    if !(Child { before, ..Child::default() }).entered(name) {
         return;
     }
-    let base = Path::new("/tmp/oci-fetcher-home");
+    let inner = env::current_dir().expect("there");
+    let base = inner.ancestors().nth(3).expect("made above");
     for (path, options, what) in [
         ("h/work", REPLACE, Protected::WorkingDirectory),
         ("h/work/inner", REPLACE, Protected::WorkingDirectory),
@@ -275,8 +320,8 @@ fn a_killed_run_is_cleaned_up_by_the_next() {
             fs::create_dir(&destination).expect("made");
         }
         for _ in 0..2 {
-            let mut command = Child::default().command("staging::tests::killed");
-            let killed = command.env("OCI_FETCHER_TEST_KILLED", &destination).output().expect("a child");
+            let variable = ("OCI_FETCHER_TEST_KILLED", destination.as_os_str());
+            let killed = Child::default().run("staging::tests::killed", &[variable]);
             assert_eq!(killed.status.signal(), Some(9), "{}", String::from_utf8_lossy(&killed.stderr));
         }
         let left = names(if in_place { &destination } else { parent.path() });
@@ -295,7 +340,7 @@ fn in_place_the_directory_stays_and_is_as_the_image_says() {
     fs::create_dir(&destination).expect("made");
     fs::set_permissions(&destination, Permissions::from_mode(0o751)).expect("ours");
     let was = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_890_123_456_789);
-    fs::File::open(&destination).expect("opened").set_modified(was).expect("ours");
+    File::open(&destination).expect("opened").set_modified(was).expect("ours");
     let inode = destination.metadata().expect("stands").ino();
 
     let staging = Staging::prepare(&destination, IN_PLACE).expect("prepared");
@@ -311,7 +356,7 @@ fn in_place_the_directory_stays_and_is_as_the_image_says() {
     // As the image's root.
     fs::set_permissions(&destination, Permissions::from_mode(0o1555)).expect("ours");
     let mtime = SystemTime::UNIX_EPOCH - Duration::from_nanos(5);
-    fs::File::open(&destination).expect("opened").set_modified(mtime).expect("ours");
+    File::open(&destination).expect("opened").set_modified(mtime).expect("ours");
     let committed = staging.commit().expect("committed");
     assert!(committed.leftover.is_none(), "{:?}", committed.leftover);
     assert_eq!(names(&destination), BTreeSet::from(["d".into()]));

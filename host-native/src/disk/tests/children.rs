@@ -1,10 +1,13 @@
 //! Tests that need a process of their own: another user, umask, limit or mount namespace.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::{env, fs};
+
+use tempfile::TempDir;
 
 /// A user without rights.
 pub(crate) const NOBODY: u32 = 65534;
@@ -32,42 +35,43 @@ impl Child<'_> {
         if self.user.is_some() && !rustix::process::geteuid().is_root() {
             return true;
         }
-        let output = self.command(test).output().expect("a child");
+        let output = self.run(test, &[]);
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && text.contains("1 passed"), "{text}");
         false
     }
 
-    /// Returns the command that runs one test in a process like this.
-    pub(crate) fn command(self, test: &str) -> Command {
+    /// Runs one test, named in full, in a process like this.
+    pub(crate) fn run(self, test: &str, variables: &[(&str, &OsStr)]) -> Output {
+        let executable = Executable::new();
         let mut words: Vec<&str> = self.under.to_vec();
         let script = format!("{}\nexec \"$0\" \"$@\"", self.before);
         words.extend(["sh", "-c", &script]);
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).arg(executable()).args(["--exact", test, "--nocapture", "--include-ignored"]);
-        command.env(INSIDE, "1").current_dir("/");
+        command.args(&words[1..]).arg(&executable.path).args(["--exact", test, "--nocapture", "--include-ignored"]);
+        command.env(INSIDE, "1").envs(variables.iter().copied()).current_dir("/");
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
-        command
+        command.output().expect("a child")
     }
 }
 
-/// Copies this test's program to where any user can run it.
-fn executable() -> PathBuf {
-    let original = env::current_exe().expect("a program");
-    let name = original.file_name().expect("a name").to_owned();
-    let directory = env::temp_dir().join(format!("oci-fetcher-tests-{}", rustix::process::geteuid().as_raw()));
-    let copy = directory.join(name);
-    if !copy.exists() {
-        fs::create_dir_all(&directory).expect("a directory");
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("ours");
-        let partial = tempfile::NamedTempFile::new_in(&directory).expect("a file");
-        fs::copy(&original, partial.path()).expect("copied");
-        fs::set_permissions(partial.path(), fs::Permissions::from_mode(0o755)).expect("ours");
-        partial.into_temp_path().persist(&copy).expect("renamed");
+/// This test's program where any user can run it.
+struct Executable {
+    path: PathBuf,
+    _directory: TempDir,
+}
+
+impl Executable {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        let original = env::current_exe().expect("a program");
+        let path = directory.path().join("test");
+        fs::hard_link(&original, &path).or_else(|_| fs::copy(&original, &path).map(|_| ())).expect("copied");
+        Self { path, _directory: directory }
     }
-    copy
 }
 
 /// Tells whether tests may mount, in a namespace of their own.

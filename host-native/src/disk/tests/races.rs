@@ -88,7 +88,7 @@ fn a_removal_is_not_led_away() {
                         let deeper = format!("d{}/e", (turn + 1) % 40);
                         let opened = fs::File::open(&root)
                             .ok()
-                            .and_then(|root| Resolver::BEST.open(root.as_fd(), deeper.as_bytes()).ok());
+                            .and_then(|root| { Resolver::BEST }.open(root.as_fd(), deeper.as_bytes()).ok());
                         if let Some(deeper) = opened {
                             let _ = rustix::fs::renameat(CWD, &aside, deeper, "aside");
                         }

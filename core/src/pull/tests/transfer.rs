@@ -1,0 +1,189 @@
+//! Blobs and tag listings.
+
+use super::*;
+
+fn blob(bytes: &[u8]) -> Arc<Descriptor> {
+    let digest = Digest::of(Algorithm::Sha256, bytes);
+    Arc::new(Descriptor::new(MediaType::parse("application/octet-stream"), digest, bytes.len() as u64))
+}
+
+fn blobs(list: &[Arc<Descriptor>], at_once: usize) -> Scenario<Blobs> {
+    let plan = Blobs::new(list.to_vec(), NonZeroUsize::new(at_once).expect("not zero"));
+    Scenario::new(session("registry.example/a:1"), plan)
+}
+
+/// Opens the next sink, with so many bytes of its blob.
+fn open(scenario: &mut Scenario<Blobs>, length: u64) -> JobId {
+    let Effect::Open { job, .. } = scenario.effect() else { panic!("a sink is opened") };
+    scenario.input(Input::Opened { job, stored: Stored::Partial { length } });
+    job
+}
+
+fn blob_url(descriptor: &Descriptor) -> String {
+    format!("https://registry.example/v2/a/blobs/{}", descriptor.digest)
+}
+
+fn broken(job: JobId, held: u64) -> Input {
+    let failure = Failure { kind: FailureKind::Broken, message: "reset".to_owned() };
+    Input::Failed { job, failure, held }
+}
+
+#[test]
+fn a_stream_resumes_where_it_broke_and_skips_where_the_range_was_ignored() {
+    let descriptor = blob(b"0123456789");
+    let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+    let job = open(&mut scenario, 2);
+    let (_, request) = scenario.get(&blob_url(&descriptor));
+    assert_eq!(request.headers.get("Range"), Some("bytes=2-"));
+    assert_eq!(request.headers.get("Accept-Encoding"), Some("identity"));
+    scenario.head(job, 206, &[("Content-Range", "bytes 2-9/10")]);
+    assert!(matches!(scenario.effect(), Effect::Accept { skip: 0, .. }));
+    scenario.input(broken(job, 5));
+    scenario.sleep();
+    let (_, request) = scenario.get(&blob_url(&descriptor));
+    assert_eq!(request.headers.get("Range"), Some("bytes=5-"));
+    scenario.head(job, 200, &[]);
+    assert!(matches!(scenario.effect(), Effect::Accept { skip: 5, .. }));
+    scenario.input(Input::BodyEnd { job, held: 10 });
+    assert!(matches!(scenario.effect(), Effect::Seal { .. }));
+    scenario.input(Input::Sealed { job, verdict: Verdict::Verified });
+    assert_eq!(scenario.end().expect("transferred"), BlobOutcome { fetched: 1, stored: 0 });
+}
+
+#[test]
+fn a_range_that_is_answered_wrongly_or_refused_is_not_asked_for_again() {
+    for (status, range) in [(206, "bytes 0-9/10"), (206, "bytes 2-9/11"), (206, "nonsense"), (416, "bytes */10")] {
+        let descriptor = blob(b"0123456789");
+        let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+        let job = open(&mut scenario, 2);
+        scenario.get(&blob_url(&descriptor));
+        scenario.head(job, status, &[("Content-Range", range)]);
+        if status == 206 {
+            assert!(matches!(scenario.effect(), Effect::Refuse { .. }));
+        }
+        let (_, request) = scenario.get(&blob_url(&descriptor));
+        assert_eq!(request.headers.get("Range"), None, "{status} {range}");
+    }
+}
+
+#[test]
+fn a_body_that_stays_short_ends() {
+    let descriptor = blob(b"0123456789");
+    let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+    let job = open(&mut scenario, 0);
+    for attempt in 1..=RetryPolicy::default().attempts {
+        scenario.get(&blob_url(&descriptor));
+        scenario.head(job, 200, &[]);
+        assert!(matches!(scenario.effect(), Effect::Accept { .. }));
+        scenario.input(Input::BodyEnd { job, held: 4 });
+        if attempt < RetryPolicy::default().attempts {
+            scenario.sleep();
+        }
+    }
+    let error = scenario.error();
+    assert!(matches!(error, PullError::Short { held: 4, size: 10, .. }), "{error}");
+    assert_eq!(error.class(), Class::Network);
+}
+
+#[test]
+fn a_presigned_target_that_refuses_is_asked_for_anew_at_the_registry_once() {
+    let descriptor = blob(b"0123456789");
+    let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+    let job = open(&mut scenario, 0);
+    for _ in 0..2 {
+        scenario.get(&blob_url(&descriptor));
+        scenario.head(job, 307, &[("Location", "https://cdn.example/x")]);
+        scenario.get("https://cdn.example/x");
+        scenario.head(job, 403, &[]);
+    }
+    assert!(matches!(scenario.error(), PullError::Denied { status: 403, .. }));
+}
+
+#[test]
+fn several_run_at_once_and_a_repeated_digest_waits_for_the_store() {
+    let (one, two) = (blob(b"one"), blob(b"two"));
+    let mut scenario = blobs(&[one.clone(), one.clone(), two.clone()], 3);
+    let Effect::Open { job: first, index: 0, .. } = scenario.effect() else { panic!("the first is opened") };
+    let Effect::Open { job: other, index: 2, .. } = scenario.effect() else { panic!("the third is opened") };
+    for (job, descriptor) in [(first, &one), (other, &two)] {
+        scenario.input(Input::Opened { job, stored: Stored::Partial { length: 0 } });
+        scenario.get(&blob_url(descriptor));
+    }
+    for (job, held) in [(other, 3), (first, 3)] {
+        scenario.head(job, 200, &[]);
+        assert!(matches!(scenario.effect(), Effect::Accept { .. }));
+        scenario.input(Input::BodyEnd { job, held });
+        assert!(matches!(scenario.effect(), Effect::Seal { .. }));
+        scenario.input(Input::Sealed { job, verdict: Verdict::Verified });
+    }
+    let Effect::Open { job, index: 1, .. } = scenario.effect() else { panic!("the repeated one comes last") };
+    scenario.input(Input::Opened { job, stored: Stored::Complete });
+    scenario.input(Input::Sealed { job, verdict: Verdict::Verified });
+    assert_eq!(scenario.end().expect("transferred"), BlobOutcome { fetched: 2, stored: 1 });
+}
+
+#[test]
+fn wrong_bytes_that_were_stored_are_stale_and_fetched_ones_final() {
+    for (length, stale) in [(3, true), (0, false)] {
+        let descriptor = blob(b"0123456789");
+        let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+        let job = open(&mut scenario, length);
+        scenario.get(&blob_url(&descriptor));
+        scenario.head(job, 200, &[]);
+        scenario.effect();
+        scenario.input(Input::BodyEnd { job, held: 10 });
+        scenario.effect();
+        scenario.input(Input::Sealed { job, verdict: Verdict::Wrong });
+        assert_eq!(matches!(scenario.error(), PullError::Stale { .. }), stale);
+    }
+}
+
+#[test]
+fn a_token_that_expires_between_attempts_is_renewed() {
+    let descriptor = blob(b"0123456789");
+    let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+    let job = open(&mut scenario, 0);
+    let challenge = ("WWW-Authenticate", r#"Bearer realm="https://auth.example/token""#);
+    scenario.get(&blob_url(&descriptor));
+    scenario.head(job, 401, &[challenge]);
+    for round in 0..3 {
+        let Effect::Fetch { job: token, .. } = scenario.effect() else { panic!("a token is asked for") };
+        scenario.respond(token, 200, &[], format!(r#"{{"token":"t{round}","expires_in":60}}"#).as_bytes());
+        let (_, request) = scenario.get(&blob_url(&descriptor));
+        assert_eq!(request.headers.get("Authorization"), Some(format!("Bearer t{round}").as_str()));
+        scenario.head(job, 200, &[]);
+        scenario.effect();
+        scenario.now = Time(scenario.now.0 + 100_000);
+        scenario.input(broken(job, round + 1));
+        scenario.sleep();
+    }
+}
+
+#[test]
+fn tags_follow_the_pages_and_never_in_a_circle() {
+    let mut scenario = Scenario::new(session("registry.example/a"), Tags::new());
+    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?n=1000");
+    let link = ("Link", r#"</v2/a/tags/list?last=b>; rel="next""#);
+    scenario.respond(job, 200, &[link], br#"{"name":"a","tags":["a","b"]}"#);
+    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?last=b");
+    scenario.respond(job, 200, &[], br#"{"name":"a","tags":null}"#);
+    assert_eq!(scenario.end().expect("listed"), ["a", "b"]);
+
+    let mut scenario = Scenario::new(session("registry.example/a"), Tags::new());
+    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?n=1000");
+    scenario.respond(job, 200, &[link], br#"{"tags":[]}"#);
+    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?last=b");
+    scenario.respond(job, 200, &[link], br#"{"tags":[]}"#);
+    assert!(matches!(scenario.error(), PullError::Protocol { .. }));
+}
+
+#[test]
+fn cancelling_aborts_what_is_under_way() {
+    let descriptor = blob(b"0123456789");
+    let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+    let job = open(&mut scenario, 0);
+    scenario.get(&blob_url(&descriptor));
+    scenario.pull.cancel();
+    assert!(matches!(scenario.effect(), Effect::Abort { job: aborted } if aborted == job));
+    assert!(matches!(scenario.error(), PullError::Cancelled));
+}
