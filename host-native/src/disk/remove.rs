@@ -207,10 +207,7 @@ impl<'p> Removal<'p> {
     }
 
     fn enter(&mut self, name: CString) -> Result<(), Stop> {
-        let parent = match self.lowest() {
-            Ok(parent) => parent,
-            Err(errno) => return Err(self.give_up(errno)),
-        };
+        let parent = self.lowest().map_err(|errno| self.give_up(errno))?;
         let opened = open_to_empty(parent, &name);
         let level = match opened {
             Ok(directory) => Level::new(name.clone(), directory),
@@ -225,11 +222,18 @@ impl<'p> Removal<'p> {
             }
             Err(Errno::NOENT) => {}
             // Something else has its name now.
-            Err(Errno::NOTDIR | Errno::LOOP) => match unlink(parent, &name) {
-                Unlinked::Gone => {}
-                Unlinked::Refused(errno) | Unlinked::Failed(errno) => self.fail(&name, errno),
-            },
+            Err(Errno::NOTDIR | Errno::LOOP) => self.unlink_replaced(&name)?,
             Err(errno) => self.fail(&name, as_mount_point(errno)),
+        }
+        Ok(())
+    }
+
+    /// Removes what took a directory's name in the lowest one.
+    fn unlink_replaced(&mut self, name: &CStr) -> Result<(), Stop> {
+        let parent = self.lowest().map_err(|errno| self.give_up(errno))?;
+        match unlink(parent, name) {
+            Unlinked::Gone => {}
+            Unlinked::Refused(errno) | Unlinked::Failed(errno) => self.fail(name, errno),
         }
         Ok(())
     }
@@ -256,6 +260,11 @@ impl<'p> Removal<'p> {
                 level.directory.as_mut().expect("the lowest level is open").rewind();
             }
             Ok(()) | Err(Errno::NOENT) => drop(self.levels.pop()),
+            // Something else has its name now.
+            Err(Errno::NOTDIR) => {
+                let level = self.levels.pop().expect("the removal is somewhere");
+                self.unlink_replaced(&level.name)?;
+            }
             Err(errno) => {
                 let level = self.levels.pop().expect("the removal is somewhere");
                 self.fail(&level.name, errno);

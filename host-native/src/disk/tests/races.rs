@@ -1,11 +1,10 @@
 //! Somebody renames directories at the same time: nothing ever lands outside the root.
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, RenameFlags};
 
 use super::image::{Image, own, state};
 use crate::disk::handles::{OPEN_DIRECTORIES, Resolver};
@@ -61,6 +60,9 @@ fn a_directory_swapped_for_a_link_leads_nowhere() {
     }
 }
 
+/// So many that the removal reads names long before it comes to them.
+const REMOVED: usize = 400;
+
 #[test]
 fn a_removal_is_not_led_away() {
     let parent = tempfile::tempdir().expect("a directory");
@@ -68,11 +70,13 @@ fn a_removal_is_not_led_away() {
     fs::create_dir_all(victim.join("e")).expect("made");
     fs::write(victim.join("e/f"), "secret").expect("written");
     let before = [state(&victim), state(&victim.join("e")), state(&victim.join("e/f"))];
-    let root = parent.path().join("root");
-    for _ in 0..30 {
-        for directory in 0..40 {
-            fs::create_dir_all(root.join(format!("d{directory}/e"))).expect("made");
-            fs::write(root.join(format!("d{directory}/e/f")), "x").expect("written");
+    let (root, links) = (parent.path().join("root"), parent.path().join("links"));
+    for _ in 0..10 {
+        fs::create_dir(&links).expect("made");
+        for directory in 0..REMOVED {
+            fs::create_dir_all(root.join(format!("{directory}/e"))).expect("made");
+            fs::write(root.join(format!("{directory}/e/f")), "x").expect("written");
+            symlink(&victim, links.join(directory.to_string())).expect("linked");
         }
         let stop = AtomicBool::new(false);
         let removed: Result<(), DiskError> = std::thread::scope(|scope| {
@@ -80,19 +84,9 @@ fn a_removal_is_not_led_away() {
                 let mut turn = 0;
                 while !stop.load(Ordering::Relaxed) {
                     turn += 1;
-                    let name = root.join(format!("d{}", turn % 40));
-                    let aside = root.join("aside");
-                    if fs::rename(&name, &aside).is_ok() {
-                        let _ = symlink(&victim, &name);
-                        // Under another level, so that `..` leads elsewhere; through no link of ours.
-                        let deeper = format!("d{}/e", (turn + 1) % 40);
-                        let opened = fs::File::open(&root)
-                            .ok()
-                            .and_then(|root| { Resolver::BEST }.open(root.as_fd(), deeper.as_bytes()).ok());
-                        if let Some(deeper) = opened {
-                            let _ = rustix::fs::renameat(CWD, &aside, deeper, "aside");
-                        }
-                    }
+                    let name = (turn * 7 % REMOVED).to_string();
+                    let (directory, link) = (root.join(&name), links.join(&name));
+                    let _ = rustix::fs::renameat_with(CWD, directory, CWD, link, RenameFlags::EXCHANGE);
                 }
             });
             let removed = remove_tree(&root);
@@ -102,6 +96,7 @@ fn a_removal_is_not_led_away() {
         if removed.is_err() {
             remove_tree(&root).expect("nobody disturbs it any more");
         }
+        remove_tree(&links).expect("removed");
         assert!(!root.exists());
     }
     assert_eq!([state(&victim), state(&victim.join("e")), state(&victim.join("e/f"))], before);
