@@ -58,3 +58,8 @@ pub use oci_fetcher_core::source::Source;
 pub use options::{Auth, CachePolicy, Destination, NetworkUse, PlainHttp, Platforms, PullOptions};
 pub use pulled::{Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, WasmKind};
 pub use staging::Existing;
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

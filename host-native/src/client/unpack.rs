@@ -48,7 +48,8 @@ impl Client {
                     Some(staging) => staging,
                     None => blocking(prepare.clone()).await?,
                 };
-                let (fs, spool) = (DiskFs::open(staging.root())?, Spool::open(&staging.spool())?);
+                let fs = DiskFs::open(staging.root())?.limit_report(self.settings.limits.tree_bytes);
+                let spool = Spool::open(&staging.spool())?;
                 let unpacker = Unpacker::new(fs, Options { limits: self.settings.limits.clone(), selection });
                 Ok((Chain::new(unpacker, Some(spool)), Arc::new(staging)))
             })

@@ -1,5 +1,11 @@
 //! Archives by GNU tar and Python's tarfile, and what they make of ours.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "archives by other programs, which tests run as they are"
+)]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
