@@ -96,13 +96,14 @@ impl Content {
             return Err(self.explain(failure.into()));
         }
         let Place::File { path, temporary, overwrite } = self.place else { return Ok(()) };
-        let named = std::fs::File::options().write(true).open(&temporary).and_then(|file| file.sync_all()).and_then(|()| {
-            match overwrite {
-                Overwrite::Replace => temporary.persist(&path),
-                Overwrite::Refuse => temporary.persist_noclobber(&path),
-            }
-            .map_err(|error| error.error)
-        });
+        let named =
+            std::fs::File::options().write(true).open(&temporary).and_then(|file| file.sync_all()).and_then(|()| {
+                match overwrite {
+                    Overwrite::Replace => temporary.persist(&path),
+                    Overwrite::Refuse => temporary.persist_noclobber(&path),
+                }
+                .map_err(|error| error.error)
+            });
         match named {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(UsageError::Exists { path }.into()),

@@ -122,7 +122,8 @@ fn interrupted(signal: Signal) -> Failure {
 
 /// Shows help, the version, or what is wrong with the arguments.
 fn misused(error: &clap::Error) -> ExitCode {
-    let asked_for_json = std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    let asked_for_json =
+        std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
     if error.use_stderr() && asked_for_json {
         let text = error.render().to_string();
         let message: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();

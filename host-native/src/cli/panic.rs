@@ -9,8 +9,11 @@ use oci_fetcher_core::sanitise::{EXCERPT_CHARS, sanitise};
 use super::palette::Palette;
 
 /// What to do about a bug.
-pub(crate) const ADVICE: &str =
-    concat!("this is a bug: please report it at ", env!("CARGO_PKG_REPOSITORY"), "/issues, with the command and its output");
+pub(crate) const ADVICE: &str = concat!(
+    "this is a bug: please report it at ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/issues, with the command and its output"
+);
 
 /// Lets every panic, on any thread, be told as an error is.
 pub(crate) fn report(palette: Palette) {

@@ -73,7 +73,8 @@ impl Explain for UsageError {
             Self::NoDestination => "name a directory last, or pass --layout DIR or --tar FILE",
             Self::SourceAsDirectory { text } => {
                 return Some(
-                    format!("name a directory last, or pass --layout DIR; a directory of that name is \"./{text}\"").into(),
+                    format!("name a directory last, or pass --layout DIR; a directory of that name is \"./{text}\"")
+                        .into(),
                 );
             }
             Self::NotText { .. } => "sources are text; give a local layout or archive another name",

@@ -97,7 +97,7 @@ impl Client {
         let top = access.resolve(Want::Manifest).await?.top;
         let closure = access.run(Closure::new(top.clone())).await?;
         let info = ImageInfo {
-            source: access.source().to_string(),
+            source: access.typed(),
             top: raw(&top),
             manifest: raw(&top),
             config_bytes: Arc::new([]),

@@ -220,7 +220,7 @@ impl Access {
             ImageKind::Artifact { artifact_type } => (None, Some(artifact_type.clone())),
         };
         let info = ImageInfo {
-            source: self.source.to_string(),
+            source: self.typed(),
             top: raw(&resolved.top),
             manifest: raw(&image.manifest),
             config_bytes: image.config.clone(),
@@ -247,9 +247,14 @@ impl Access {
         self.watch.on(&event);
     }
 
-    /// Returns the source.
-    pub(super) fn source(&self) -> &Source {
-        &self.source
+    /// Returns the source as it was typed.
+    pub(super) fn typed(&self) -> String {
+        match &self.source {
+            Source::Registry(reference) => reference.as_typed().to_owned(),
+            local @ (Source::Layout { .. } | Source::OciArchive { .. } | Source::DockerArchive { .. }) => {
+                local.to_string()
+            }
+        }
     }
 }
 

@@ -54,8 +54,7 @@ impl ReportFile {
         }
         if let Some(destination) = destination {
             let absolute = |path: &Path| {
-                std::path::absolute(path)
-                    .map_err(|source| FileError::new("find", path.display().to_string(), source))
+                std::path::absolute(path).map_err(|source| FileError::new("find", path.display().to_string(), source))
             };
             if absolute(path)?.starts_with(absolute(destination)?) {
                 return Err(UsageError::ReportInside.into());

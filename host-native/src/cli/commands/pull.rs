@@ -96,10 +96,9 @@ fn operands(options: &Pull) -> Result<(Vec<String>, Target), Ended> {
 /// Refuses what other tools read as a destination's kind, and what a forgotten directory leaves.
 fn directory_operand(operand: &OsStr) -> Result<PathBuf, UsageError> {
     let text = operand.to_string_lossy();
-    let reads_like_source = ["docker://", "oci:", "oci-archive:", "docker-archive:", "dir:"]
-        .iter()
-        .any(|prefix| text.starts_with(prefix))
-        || text.contains("@sha256:");
+    let reads_like_source =
+        ["docker://", "oci:", "oci-archive:", "docker-archive:", "dir:"].iter().any(|prefix| text.starts_with(prefix))
+            || text.contains("@sha256:");
     if reads_like_source {
         return Err(UsageError::SourceAsDirectory { text: text.into_owned() });
     }
@@ -194,7 +193,10 @@ fn summarise(pulled: &Pulled, progress: &Progress) {
     match &pulled.unpacked {
         Some(counts) => {
             let entries = counts.entries;
-            progress.conclude("unpacked", &format!("{entries} entries, {}; fetched {blobs}{stored}", rounded(counts.bytes)));
+            progress.conclude(
+                "unpacked",
+                &format!("{entries} entries, {}; fetched {blobs}{stored}", rounded(counts.bytes)),
+            );
         }
         None => progress.conclude("fetched", &format!("{blobs}{stored}")),
     }
@@ -206,8 +208,11 @@ fn summarise(pulled: &Pulled, progress: &Progress) {
 /// Sums up what was skipped. That files belong to whoever unpacks them says nothing by itself.
 fn left_out(report: &Report) -> Option<String> {
     let counts = report.counts();
-    let kinds: Vec<String> =
-        counts.iter().filter(|(kind, _)| **kind != "ownership").map(|(kind, count)| format!("{count} {kind}")).collect();
+    let kinds: Vec<String> = counts
+        .iter()
+        .filter(|(kind, _)| **kind != "ownership")
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
     let others: u64 = report.ownership.iter().filter(|(owner, _)| **owner != (0, 0)).map(|(_, count)| count).sum();
     let owners = (others > 0).then(|| format!("the owners of {others} entries"));
     let texts: Vec<String> = kinds.into_iter().chain(owners).collect();
