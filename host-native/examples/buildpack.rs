@@ -3,6 +3,8 @@
 //!
 //! Usage: `cargo run --release --example buildpack -- heroku/builder:22 /tmp/builder`
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::error::Error;
 
 use oci_fetcher::{Auth, Client, Destination, PullOptions, Source};

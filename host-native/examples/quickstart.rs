@@ -3,6 +3,8 @@
 //! The registry runs in this process: it wants a token for every request, and holds an image of
 //! four layers, gzip and zstd, one of which deletes a file of another.
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::error::Error;
 use std::path::Path;
 

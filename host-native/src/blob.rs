@@ -113,10 +113,13 @@ impl Blob {
         Self { start: self.start.saturating_add(offset), length: self.length - offset, ..self.clone() }
     }
 
-    /// Returns the file, and where in it the blob starts.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn place(&self) -> (&File, u64) {
-        (&self.file, self.start)
+    /// Returns where in its file it starts.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(crate) fn file(&self) -> &Arc<File> {
+        &self.file
     }
 }
 

@@ -26,7 +26,7 @@ mod drive;
 mod error;
 mod http;
 pub mod layout;
-mod local;
+pub mod local;
 mod lock;
 mod observer;
 mod options;

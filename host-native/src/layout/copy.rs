@@ -33,7 +33,7 @@ pub(super) fn copy_hashing(blob: &Blob, target: &File, algorithm: Algorithm) -> 
 /// Shares the blob's extents with `target`, if the blob is a whole file and the file system can.
 #[cfg(target_os = "linux")]
 fn reflink(blob: &Blob, target: &File) -> io::Result<bool> {
-    let (source, start) = blob.place();
+    let (source, start) = (&**blob.file(), blob.start());
     if start != 0 || source.metadata()?.len() != blob.length() || rustix::fs::ioctl_ficlone(target, source).is_err() {
         return Ok(false);
     }
@@ -56,7 +56,7 @@ fn reflink(_blob: &Blob, _target: &File) -> io::Result<bool> {
 fn copy_in_kernel(blob: &Blob, target: &File) -> io::Result<u64> {
     use rustix::io::Errno;
 
-    let (source, start) = blob.place();
+    let (source, start) = (&**blob.file(), blob.start());
     let mut done = 0;
     while done < blob.length() {
         let len = usize::try_from(blob.length() - done).map_or(CALL_BYTES, |left| left.min(CALL_BYTES));

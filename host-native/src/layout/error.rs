@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::error::{Class, Explain};
-use oci_fetcher_core::layout as core;
+use oci_fetcher_core::layout::LayoutError as FormatError;
 
 /// A layout that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum LayoutError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: core::LayoutError,
+        source: FormatError,
     },
     /// Bytes that are not the blob they were given as.
     #[error("the bytes of {digest} have the digest {found}")]
@@ -85,9 +85,16 @@ pub enum LayoutError {
 impl LayoutError {
     /// Tells what is the layout's fault from what is the system's.
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| match source.kind() {
-            ErrorKind::InvalidData => Self::Irregular { path: path.to_owned() },
-            _ => Self::Io { operation, path: path.to_owned(), source },
+        move |source| {
+            let path = path.to_owned();
+            if source.kind() == ErrorKind::InvalidData {
+                Self::Irregular { path }
+            } else if source.kind() == ErrorKind::NotFound {
+                // Everything was looked at or created before.
+                Self::Removed { path }
+            } else {
+                Self::Io { operation, path, source }
+            }
         }
     }
 }

@@ -15,6 +15,7 @@
 //! symbolic links is refused, since writing would lead out of it.
 
 mod copy;
+mod creation;
 mod error;
 mod folder;
 mod temporary;
@@ -23,15 +24,18 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use oci_fetcher_core::digest::Digest;
-use oci_fetcher_core::layout as core;
+use oci_fetcher_core::layout::{
+    INDEX_FILE, MARKER, MARKER_FILE, Names, RefNameError, blob_path, check_marker, merge, parse_index,
+};
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::manifest::Descriptor;
 
+use self::creation::Creation;
 pub use self::error::LayoutError;
 pub(crate) use self::folder::{LayoutFolder, MARKER_BYTES};
 use self::temporary::{FileMode, Temporary};
@@ -89,7 +93,7 @@ pub enum Content<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// Why the reference name was left out, for a warning.
-    pub left_out: Option<core::RefNameError>,
+    pub left_out: Option<RefNameError>,
 }
 
 /// The lock's file in a layout: whoever replaces `index.json` holds it.
@@ -112,7 +116,7 @@ impl LayoutWriter {
             attempts += 1;
             match Self::open_once(path, limits) {
                 // Another process may have created the directory, failed, and removed it again.
-                Err(LayoutError::Io { source, .. }) if source.kind() == ErrorKind::NotFound && attempts < ATTEMPTS => {}
+                Err(LayoutError::Removed { .. }) if attempts < ATTEMPTS => {}
                 result => return result,
             }
         }
@@ -121,14 +125,18 @@ impl LayoutWriter {
     fn open_once(path: &Path, limits: &Limits) -> Result<Self, LayoutError> {
         let folder = LayoutFolder::new(path);
         let mut creation = Creation::begin(&folder)?;
-        let marker = read(&folder, core::MARKER_FILE, MARKER_BYTES)?;
+        let vacant = || is_vacant(path).map_err(LayoutError::io("list", path));
+        // Looked at before the marker, which other writers write first and remove last.
+        let was_vacant = vacant()?;
+        let marker = read(&folder, MARKER_FILE, MARKER_BYTES)?;
         match &marker {
             Some(marker) => {
-                let content = |source| LayoutError::Content { path: folder.path(core::MARKER_FILE), source };
-                core::check_marker(marker).map_err(content)?;
+                let content = |source| LayoutError::Content { path: folder.path(MARKER_FILE), source };
+                check_marker(marker).map_err(content)?;
                 creation.is_layout_new = false;
             }
-            None if is_vacant(path).map_err(LayoutError::io("list", path))? => creation.is_layout_new = true,
+            None if was_vacant => creation.is_layout_new = true,
+            None if vacant()? => return Err(LayoutError::Removed { path: folder.path(MARKER_FILE) }),
             None => return Err(LayoutError::NotALayout { path: path.to_owned() }),
         }
         temporary::reclaim(path).map_err(LayoutError::io("list", path))?;
@@ -142,7 +150,7 @@ impl LayoutWriter {
             creation: Mutex::new(creation),
         };
         if marker.is_none() {
-            writer.write(core::MARKER_FILE, core::MARKER)?;
+            writer.write(MARKER_FILE, MARKER)?;
         }
         writer.read_index()?;
         Ok(writer)
@@ -152,7 +160,7 @@ impl LayoutWriter {
     /// [`verify_existing`](Self::verify_existing) tells whether it is the blob.
     #[must_use]
     pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
-        let found = self.folder.open(&core::blob_path(digest));
+        let found = self.folder.open(&blob_path(digest));
         let metadata = found.map(|file| file.and_then(|file| file.metadata().ok()));
         matches!(metadata, Ok(Some(metadata)) if metadata.len() == size)
     }
@@ -171,7 +179,7 @@ impl LayoutWriter {
         if lock(&self.verified).get(digest) == Some(&size) {
             return Ok(true);
         }
-        let name = core::blob_path(digest);
+        let name = blob_path(digest);
         let found = match self.folder.open(&name).and_then(|file| {
             let file = file.ok_or(ErrorKind::NotFound)?;
             Blob::new(file, 0, size).digest(algorithm)
@@ -201,7 +209,7 @@ impl LayoutWriter {
         if is_known && self.has_blob(digest, size) {
             return Ok(());
         }
-        let path = self.folder.path(&core::blob_path(digest));
+        let path = self.folder.path(&blob_path(digest));
         let temporary = self.temporary()?;
         let written = match content {
             Content::Bytes(bytes) => temporary.file().write_all(bytes).map(|()| Some(Digest::of(algorithm, bytes))),
@@ -232,21 +240,21 @@ impl LayoutWriter {
     /// [`LayoutError::Locked`] if other processes do not give way for half a minute,
     /// [`LayoutError::Removed`] if one has removed a blob, [`LayoutError::Content`] if `index.json`
     /// cannot be added to, [`LayoutError::Irregular`] and [`LayoutError::Io`].
-    pub fn publish(&self, entry: &Descriptor, names: &core::Names<'_>) -> Result<Published, LayoutError> {
+    pub fn publish(&self, entry: &Descriptor, names: &Names<'_>) -> Result<Published, LayoutError> {
         if lock(&self.verified).get(&entry.digest) != Some(&entry.size) {
             return Err(LayoutError::NotStored { digest: entry.digest.clone() });
         }
         let mut held = self.acquire()?;
         self.check_in_place()?;
         let existing = self.read_index()?;
-        let merged = core::merge(existing.as_deref(), entry, names, &self.limits)
-            .map_err(|source| LayoutError::Content { path: self.folder.path(core::INDEX_FILE), source })?;
+        let merged = merge(existing.as_deref(), entry, names, &self.limits)
+            .map_err(|source| LayoutError::Content { path: self.folder.path(INDEX_FILE), source })?;
         held.refresh();
         if existing.as_ref() != Some(&merged.bytes) {
             if !held.is_held() {
                 return Err(LayoutError::Locked { lock: self.folder.path(LOCK_FILE) });
             }
-            self.write(core::INDEX_FILE, &merged.bytes)?;
+            self.write(INDEX_FILE, &merged.bytes)?;
             sync_directory(self.folder.root()).map_err(LayoutError::io("write", self.folder.root()))?;
         }
         lock(&self.creation).complete();
@@ -255,27 +263,21 @@ impl LayoutWriter {
 
     fn acquire(&self) -> Result<LockFile, LayoutError> {
         let path = self.folder.path(LOCK_FILE);
-        match LockFile::acquire(&path, self.patience) {
-            Ok(Some(held)) => Ok(held),
-            Ok(None) => Err(LayoutError::Locked { lock: path }),
-            Err(source) if source.kind() == ErrorKind::NotFound => {
-                Err(LayoutError::Removed { path: self.folder.root().to_owned() })
-            }
-            Err(source) => Err(LayoutError::io("create", &path)(source)),
-        }
+        let held = LockFile::acquire(&path, self.patience).map_err(LayoutError::io("create", &path))?;
+        held.ok_or(LayoutError::Locked { lock: path })
     }
 
     /// Checks, under the lock, that nobody has removed what an image of this writer may need, and
     /// makes it durable before it is named: another writer that fails in a layout that it created
     /// removes its blobs, also those that this one found in place.
     fn check_in_place(&self) -> Result<(), LayoutError> {
-        let marker = self.folder.path(core::MARKER_FILE);
+        let marker = self.folder.path(MARKER_FILE);
         if !marker.exists() {
             return Err(LayoutError::Removed { path: marker });
         }
         let mut directories = BTreeSet::from([self.folder.path(BLOBS)]);
         for (digest, size) in lock(&self.verified).iter() {
-            let path = self.folder.path(&core::blob_path(digest));
+            let path = self.folder.path(&blob_path(digest));
             if !self.has_blob(digest, *size) {
                 return Err(LayoutError::Removed { path });
             }
@@ -286,10 +288,10 @@ impl LayoutWriter {
 
     fn read_index(&self) -> Result<Option<Vec<u8>>, LayoutError> {
         // One byte too many is enough for the core to refuse it.
-        let bytes = read(&self.folder, core::INDEX_FILE, self.limits.manifest_bytes.saturating_add(1))?;
+        let bytes = read(&self.folder, INDEX_FILE, self.limits.manifest_bytes.saturating_add(1))?;
         if let Some(bytes) = &bytes {
-            core::parse_index(bytes, &self.limits)
-                .map_err(|source| LayoutError::Content { path: self.folder.path(core::INDEX_FILE), source })?;
+            parse_index(bytes, &self.limits)
+                .map_err(|source| LayoutError::Content { path: self.folder.path(INDEX_FILE), source })?;
         }
         Ok(bytes)
     }
@@ -339,98 +341,6 @@ const BLOBS: &str = "blobs";
 
 /// How often a destination that vanishes is created anew.
 const ATTEMPTS: u32 = 5;
-
-/// What a writer brought into being, and removes again if nothing gets published.
-#[derive(Debug)]
-struct Creation {
-    /// Directories from the outermost to the layout itself.
-    directories: Vec<PathBuf>,
-    /// Whether this writer made a layout of the directory.
-    is_layout_new: bool,
-    /// Blobs that were not there before.
-    blobs: BTreeSet<PathBuf>,
-}
-
-impl Creation {
-    /// Creates the layout's directory and those above it that are missing.
-    fn begin(folder: &LayoutFolder) -> Result<Self, LayoutError> {
-        let mut creation = Self { directories: Vec::new(), is_layout_new: false, blobs: BTreeSet::new() };
-        let is_missing = |path: &&Path| {
-            !path.as_os_str().is_empty()
-                && std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
-        };
-        let missing: Vec<&Path> = folder.root().ancestors().take_while(is_missing).collect();
-        for path in missing.into_iter().rev() {
-            match std::fs::create_dir(path) {
-                Ok(()) => creation.directories.push(path.to_owned()),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(LayoutError::io("create", path)(error)),
-            }
-        }
-        let metadata = std::fs::metadata(folder.root()).map_err(LayoutError::io("open", folder.root()))?;
-        if metadata.is_dir() {
-            Ok(creation)
-        } else {
-            Err(LayoutError::NotADirectory { path: folder.root().to_owned() })
-        }
-    }
-
-    /// Forgets it: it is there to stay.
-    fn complete(&mut self) {
-        self.directories.clear();
-        self.is_layout_new = false;
-        self.blobs.clear();
-    }
-
-    /// Removes the layout's files, if all of them are this writer's and none is `index.json`. The
-    /// marker goes last, so that what a kill leaves is still a layout.
-    fn undo_content(&self, folder: &LayoutFolder) {
-        if !self.is_all_there_is(folder).unwrap_or(false) {
-            return;
-        }
-        for path in &self.blobs {
-            let _ = std::fs::remove_file(path);
-        }
-        for directory in self.blobs.iter().filter_map(|path| path.parent()).collect::<BTreeSet<_>>() {
-            let _ = std::fs::remove_dir(directory);
-        }
-        // Fails, as it should, if somebody has begun to use it.
-        if matches!(std::fs::remove_dir(folder.path(BLOBS)), Err(error) if error.kind() != ErrorKind::NotFound) {
-            return;
-        }
-        let _ = std::fs::remove_file(folder.path(core::MARKER_FILE));
-    }
-
-    fn is_all_there_is(&self, folder: &LayoutFolder) -> io::Result<bool> {
-        for entry in std::fs::read_dir(folder.root())? {
-            let name = entry?.file_name();
-            if ![core::MARKER_FILE, BLOBS, LOCK_FILE].iter().any(|known| name == *known) {
-                return Ok(false);
-            }
-        }
-        let algorithms = match std::fs::read_dir(folder.path(BLOBS)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-            result => result?,
-        };
-        for algorithm in algorithms {
-            for blob in std::fs::read_dir(algorithm?.path())? {
-                if !self.blobs.contains(&blob?.path()) {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl Drop for Creation {
-    fn drop(&mut self) {
-        for path in self.directories.iter().rev() {
-            // Fails, as it should, if anything is in it.
-            let _ = std::fs::remove_dir(path);
-        }
-    }
-}
 
 /// Tells whether a directory holds nothing but what killed exports leave behind.
 fn is_vacant(path: &Path) -> io::Result<bool> {
