@@ -55,7 +55,7 @@ fn start_registry() -> Registry {
         .file("etc/motd", b"This file goes again.\n")
         .directory("usr/bin", 0o755);
     let program = Layer::new().file("usr/bin/app", b"#!/bin/sh\necho hello\n").mode(0o755).symlink("bin", "usr/bin");
-    let links = Layer::new().hard_link("usr/bin/application", "usr/bin/app").file("srv/data", &[0x42; 100_000]);
+    let links = Layer::new().hard_link("usr/bin/application", "usr/bin/app").file("srv/data", [0x42; 100_000]);
     let deletion = Layer::new().whiteout("etc/motd").file("etc/os-release", b"NAME=demo\n");
     let image = Image::new()
         .platform(if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" })

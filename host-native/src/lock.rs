@@ -2,8 +2,8 @@
 //!
 //! A lock is a file created with `O_EXCL`; its text names the owner. The owner refreshes the
 //! file's time while it holds the lock. Another process may take a lock over when its owner is
-//! known to be dead (same boot and process namespace, and no such process), or has not refreshed
-//! it for [`STALE`]. Taking over renames the file first, so that of several processes that see the
+//! known to be dead (same boot and process namespace, and no such process), has not refreshed it
+//! for [`STALE`], or has not even written its name within [`NAMELESS`]. Taking over renames the file first, so that of several processes that see the
 //! same dead owner only one wins.
 
 use std::fs::{File, OpenOptions};
@@ -14,6 +14,10 @@ use std::time::{Duration, SystemTime};
 /// A lock without a sign of life for this long belongs to nobody. Owners refresh theirs far more
 /// often, and hold them for seconds.
 pub(crate) const STALE: Duration = Duration::from_secs(60);
+
+/// A lock without a name belongs to nobody after this long: owners write theirs at once, unless they
+/// are killed in between.
+const NAMELESS: Duration = Duration::from_secs(2);
 
 /// How often a waiting process looks again.
 const POLL: Duration = Duration::from_millis(20);
@@ -98,7 +102,8 @@ fn clear_stale(path: &Path) -> std::io::Result<bool> {
         Ok(modified) => modified,
         Err(error) => return gone(error),
     };
-    let silent = SystemTime::now().duration_since(modified).is_ok_and(|since| since > STALE);
+    let patience = if text.is_empty() { NAMELESS } else { STALE };
+    let silent = SystemTime::now().duration_since(modified).is_ok_and(|since| since > patience);
     if !silent && !is_dead(&text) {
         return Ok(false);
     }
@@ -182,6 +187,16 @@ mod tests {
         let process = child.id();
         child.wait().expect("it ends");
         std::fs::write(&path, format!("{process} {} 0\n", scope())).expect("writable");
+        assert!(LockFile::try_acquire(&path).expect("no fault").is_some());
+    }
+
+    #[test]
+    fn an_owner_killed_before_it_wrote_its_name_loses_it_soon() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("lock");
+        let file = File::create_new(&path).expect("writable");
+        assert!(LockFile::try_acquire(&path).expect("no fault").is_none());
+        file.set_modified(SystemTime::now() - NAMELESS * 2).expect("settable");
         assert!(LockFile::try_acquire(&path).expect("no fault").is_some());
     }
 

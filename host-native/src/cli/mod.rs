@@ -88,8 +88,11 @@ fn execute(arguments: &Arguments, progress: &Arc<Progress>) -> Result<(), Ended>
             ended = commands::run(&arguments.command, &with) => ended,
         }
     });
+    match &ended {
+        Err(Ended::Signalled(_)) => progress.leave(),
+        Ok(()) | Err(Ended::Failed(_) | Ended::PipeClosed) => progress.end(),
+    }
     // The command's future is gone, and its workers end: what they were writing is removed.
-    progress.end();
     runtime.shutdown_timeout(PATIENCE);
     ended
 }

@@ -126,10 +126,8 @@ impl Explain for FileError {
     }
 
     fn code(&self) -> &'static str {
-        match self.source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "disk-full",
-            _ => "file",
-        }
+        let full = matches!(self.source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+        if full { "disk-full" } else { "file" }
     }
 }
 

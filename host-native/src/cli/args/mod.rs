@@ -181,9 +181,9 @@ pub(crate) struct Pull {
     #[arg(long, conflicts_with = "layout", help_heading = "Destination")]
     pub(crate) force: bool,
 
-    /// Fill an existing empty directory where it stands, giving up atomicity
+    /// Fill an empty directory where it stands
     ///
-    /// Needed where DIR is a mount point or its parent cannot be written. A pull that fails leaves
+    /// This gives up atomicity, and is needed where DIR is a mount point or its parent cannot be written. A pull that fails leaves
     /// what it has unpacked so far.
     #[arg(long, conflicts_with_all = ["force", "layout", "tar"], help_heading = "Destination")]
     pub(crate) in_place: bool,
@@ -209,6 +209,9 @@ pub(crate) struct Pull {
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("destination").args(["directory", "output"]).required(true),
+    override_usage = "\
+oci-fetcher get [OPTIONS] <SOURCE> <DIR>
+       oci-fetcher get [OPTIONS] <SOURCE> --output <FILE|->",
     after_help = "\
 Examples:
   oci-fetcher get ghcr.io/org/plugin:1 ./plugin
@@ -285,9 +288,9 @@ pub(crate) struct Blob {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct ReportOption {
-    /// Write the result, and what could not be applied, to FILE as JSON
+    /// Write the result to FILE as JSON
     ///
-    /// It is what --json prints, for where standard output carries content.
+    /// It is what --json prints, with all that could not be applied, for where standard output carries content.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use oci_fetcher::Event;
 use oci_fetcher_core::digest::Digest;
 
@@ -18,28 +18,29 @@ pub(super) struct Bars {
     state: Mutex<State>,
 }
 
+/// Where every blob is.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     blobs: BTreeMap<Digest, Blob>,
     sum: Sum,
     total: Option<ProgressBar>,
-    /// Whether the total's line tells of a pause.
-    pausing: bool,
+    /// What is waited for, while nothing moves.
+    status: Option<ProgressBar>,
     ended: bool,
 }
 
 /// One blob's way, in compressed bytes.
-struct Blob {
+pub(super) struct Blob {
     size: u64,
-    downloaded: u64,
-    unpacked: u64,
-    verified: bool,
+    pub(super) downloaded: u64,
+    pub(super) unpacked: u64,
+    pub(super) verified: bool,
     bar: Option<ProgressBar>,
 }
 
 /// What all blobs' ways come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
+struct Sum {
     blobs: usize,
     done: usize,
     size: u64,
@@ -62,6 +63,7 @@ impl Bars {
             Event::Resolved { blobs, .. } => {
                 state.expect(blobs);
                 let State { sum, .. } = *state;
+                state.clear_status(&self.lines);
                 let total = state.total.get_or_insert_with(|| total_line(&self.lines));
                 total.set_length(sum.size);
                 total.set_prefix(sum.blobs());
@@ -83,12 +85,19 @@ impl Bars {
         }
     }
 
+    /// Tells what is asked for, until there are bars to see.
+    pub(super) fn asking(&self, request: &str) {
+        let mut state = lock(&self.state);
+        if state.total.is_none() && !state.ended {
+            state.tell(&self.lines, request);
+        }
+    }
+
     /// Tells of a pause, until something moves again.
     pub(super) fn pausing(&self, text: &str) {
         let mut state = lock(&self.state);
-        if let (Some(total), false) = (&state.total, state.ended) {
-            total.set_message(text.to_owned());
-            state.pausing = true;
+        if !state.ended {
+            state.tell(&self.lines, text);
         }
     }
 
@@ -97,9 +106,23 @@ impl Bars {
         self.lines.suspend(write);
     }
 
+    /// Leaves the bars as they stand; tells whether there are any.
+    ///
+    /// For an interrupt: what the terminal echoes for Ctrl-C has moved the cursor, so that the bars
+    /// could not be removed cleanly.
+    pub(super) fn leave(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        self.lines.set_draw_target(ProgressDrawTarget::hidden());
+        state.total.take().is_some() | state.status.take().is_some()
+    }
+
     /// Removes the bars for good.
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
+        if state.ended {
+            return;
+        }
         state.ended = true;
         for bar in state.blobs.values_mut().filter_map(|blob| blob.bar.take()) {
             bar.finish_and_clear();
@@ -107,6 +130,7 @@ impl Bars {
         if let Some(total) = state.total.take() {
             total.finish_and_clear();
         }
+        state.clear_status(&self.lines);
         // The lines are gone, or standard error is; either way there is nothing to do.
         let _ = self.lines.clear();
     }
@@ -114,7 +138,7 @@ impl Bars {
 
 impl State {
     /// Adds blobs, of which some may be known.
-    fn expect(&mut self, blobs: &[(Digest, u64)]) {
+    pub(super) fn expect(&mut self, blobs: &[(Digest, u64)]) {
         for (digest, size) in blobs {
             let size = *size;
             self.blobs.entry(digest.clone()).or_insert_with(|| {
@@ -126,7 +150,7 @@ impl State {
     }
 
     /// Changes a blob, and the sums with it. Bytes may also become fewer: a blob that begins anew.
-    fn advance(&mut self, digest: &Digest, change: impl FnOnce(&mut Blob)) {
+    pub(super) fn advance(&mut self, digest: &Digest, change: impl FnOnce(&mut Blob)) {
         let Some(blob) = self.blobs.get_mut(digest) else { return };
         let (downloaded, unpacked, done) = (blob.downloaded, blob.unpacked, blob.is_done());
         change(blob);
@@ -135,8 +159,32 @@ impl State {
         self.sum.done = self.sum.done - usize::from(done) + usize::from(blob.is_done());
     }
 
+    #[cfg(test)]
+    pub(super) fn summed(&self) -> (usize, usize, u64, u64, u64) {
+        let Sum { blobs, done, size, downloaded, unpacked } = self.sum;
+        (blobs, done, size, downloaded, unpacked)
+    }
+
+    /// Shows the status, below everything else.
+    fn tell(&mut self, lines: &MultiProgress, text: &str) {
+        let status = self.status.get_or_insert_with(|| {
+            let status = lines.add(ProgressBar::no_length());
+            status.set_style(style("{wide_msg}"));
+            status
+        });
+        status.set_message(text.to_owned());
+    }
+
+    fn clear_status(&mut self, lines: &MultiProgress) {
+        if let Some(status) = self.status.take() {
+            status.finish_and_clear();
+            lines.remove(&status);
+        }
+    }
+
     /// Draws a blob and the sums.
     fn show(&mut self, lines: &MultiProgress, digest: &Digest) {
+        self.clear_status(lines);
         let (Some(total), Some(blob)) = (&self.total, self.blobs.get_mut(digest)) else { return };
         if blob.is_done() {
             if let Some(bar) = blob.bar.take() {
@@ -158,10 +206,6 @@ impl State {
         total.set_position(self.sum.downloaded);
         if total.prefix() != self.sum.blobs() {
             total.set_prefix(self.sum.blobs());
-        }
-        if self.pausing {
-            self.pausing = false;
-            total.set_message("");
         }
         if self.sum.downloaded >= self.sum.size && self.sum.unpacked > 0 {
             let percent = u128::from(self.sum.unpacked) * 100 / u128::from(self.sum.size.max(1));
@@ -186,7 +230,7 @@ impl Sum {
 /// Adds the line for all blobs, which stays the last.
 fn total_line(lines: &MultiProgress) -> ProgressBar {
     let total = lines.add(ProgressBar::new(0));
-    total.set_style(style("{prefix:>12} blobs      [{bar:24}] {held:>9} of {whole:<9} {speed}  {msg}"));
+    total.set_style(style("{prefix:>12} blobs      [{bar:16}] {held:>9} of {whole:<9} {speed}{msg}"));
     // So that the speed falls when nothing comes.
     total.enable_steady_tick(Duration::from_millis(250));
     total
@@ -195,7 +239,7 @@ fn total_line(lines: &MultiProgress) -> ProgressBar {
 /// Adds the line for a blob above the total's.
 fn blob_line(lines: &MultiProgress, total: &ProgressBar, digest: &Digest, size: u64) -> ProgressBar {
     let bar = lines.insert_before(total, ProgressBar::new(size));
-    bar.set_style(style("{prefix:>12} {msg:<10} [{bar:24}] {held:>9} of {whole:<9}"));
+    bar.set_style(style("{prefix:>12} {msg:<10} [{bar:16}] {held:>9} of {whole:<9}"));
     bar.set_prefix(digest.encoded().chars().take(12).collect::<String>());
     bar
 }

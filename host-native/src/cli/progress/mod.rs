@@ -78,6 +78,14 @@ impl Progress {
         }
     }
 
+    /// Leaves the bars as they stand, and begins a new line below them.
+    pub(crate) fn leave(&self) {
+        match &self.shown {
+            Shown::Bars(bars) if bars.leave() => drop(writeln!(io::stderr().lock())),
+            Shown::Bars(_) | Shown::Lines(_) | Shown::Nothing => {}
+        }
+    }
+
     fn event(&self, event: &str, text: &str) {
         let style = self.palette.event;
         self.line(&format!("{style}{event}{style:#} {text}"));
@@ -97,7 +105,14 @@ impl Progress {
     fn note(&self, note: &Note) {
         match note {
             Note::Warning { text } => self.warn(text),
-            Note::Request { request } if self.verbose => self.event("request", &sanitise(request, LINE_CHARS)),
+            Note::Request { request } => {
+                let request = sanitise(request, LINE_CHARS);
+                match &self.shown {
+                    _ if self.verbose => self.event("request", &request),
+                    Shown::Bars(bars) => bars.asking(&request),
+                    Shown::Lines(_) | Shown::Nothing => {}
+                }
+            }
             Note::Retry { request, reason, pause } => {
                 let (request, reason) = (sanitise(request, LINE_CHARS), sanitise(reason, EXCERPT_CHARS));
                 let pause = seconds(*pause);
@@ -107,7 +122,6 @@ impl Progress {
                     Shown::Lines(_) | Shown::Nothing => {}
                 }
             }
-            Note::Request { .. } => {}
             _ => {}
         }
     }
@@ -118,10 +132,11 @@ const LINE_CHARS: usize = 1_024;
 
 impl Observer for Progress {
     fn on(&self, event: &Event<'_>) {
-        match event {
-            Event::Note(note) => return self.note(note),
-            Event::Warning(text) => return self.warn(text),
-            _ => {}
+        if let Event::Note(note) = event {
+            return self.note(note);
+        }
+        if let Event::Warning(text) = event {
+            return self.warn(text);
         }
         match &self.shown {
             Shown::Bars(bars) => bars.on(event),
@@ -156,8 +171,8 @@ fn told(event: &Event<'_>, sizes: &mut BTreeMap<Digest, u64>) -> Option<(&'stati
 }
 
 /// Returns a number with its noun, as in "1 blob" and "4 blobs".
-pub(crate) fn counted(number: impl Into<usize>, noun: &str) -> String {
-    match number.into() {
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    match number {
         1 => format!("1 {noun}"),
         number => format!("{number} {noun}s"),
     }
