@@ -95,7 +95,10 @@ pub(crate) fn rounded(bytes: u64) -> String {
     };
     // Whole tenths, without the errors of floating point.
     let tenths = (u128::from(bytes) * 10 + u128::from(*factor) / 2) / u128::from(*factor);
-    if tenths < 1_000 { format!("{}.{} {name}", tenths / 10, tenths % 10) } else { format!("{} {name}", tenths / 10) }
+    match tenths {
+        ..1_000 => format!("{}.{} {name}", tenths / 10, tenths % 10),
+        _ => format!("{} {name}", (tenths + 5) / 10),
+    }
 }
 
 #[cfg(test)]

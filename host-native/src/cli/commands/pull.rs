@@ -214,7 +214,7 @@ fn left_out(report: &Report) -> Option<String> {
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     let others: u64 = report.ownership.iter().filter(|(owner, _)| **owner != (0, 0)).map(|(_, count)| count).sum();
-    let owners = (others > 0).then(|| format!("the owners of {others} entries"));
+    let owners = (others > 0).then(|| format!("{others} ownership"));
     let texts: Vec<String> = kinds.into_iter().chain(owners).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
 }

@@ -69,5 +69,5 @@ fn what_was_left_out_is_summed_up() {
     report.skip(path(), What::Device, Reason::NotPermitted);
     report.skip(path(), What::Device, Reason::NotPermitted);
     report.skip(path(), What::SpecialMode { mode: 0o4755 }, Reason::NotPermitted);
-    assert_eq!(left_out(&report).as_deref(), Some("2 device, 1 special-mode, the owners of 1 entries"));
+    assert_eq!(left_out(&report).as_deref(), Some("2 device, 1 special-mode, 1 ownership"));
 }
