@@ -46,6 +46,13 @@ pub struct TlsFiles {
     pub key_file: Option<PathBuf>,
 }
 
+impl TlsFiles {
+    /// Tells whether there are any.
+    pub(crate) fn is_given(&self) -> bool {
+        self.ca_file.is_some() || self.cert_file.is_some() || self.key_file.is_some()
+    }
+}
+
 /// TLS material that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

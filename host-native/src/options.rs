@@ -89,7 +89,7 @@ pub enum NetworkUse {
 /// Whether a registry may be spoken to without encryption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// Only on loopback.
+    /// Only on loopback, and not even there where TLS files were given.
     #[default]
     Loopback,
     /// Any registry of this client.

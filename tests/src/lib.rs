@@ -20,5 +20,6 @@ pub mod docker_registry;
 pub mod image;
 #[cfg(unix)]
 pub mod process;
+pub mod program;
 pub mod registry;
 pub mod tls;

@@ -41,7 +41,6 @@ impl Measured {
     ///
     /// Panics with both outputs if it is another.
     #[track_caller]
-    #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
         assert!(self.code == code, "expected exit code {code}: {self:?}");
         self

@@ -125,8 +125,7 @@ impl ClientBuilder {
     /// [`Error::Tls`]
     pub fn build(self) -> Result<Client, Error> {
         let client = Client { settings: Arc::new(self.0) };
-        let tls = &client.settings.tls;
-        if tls.ca_file.is_some() || tls.cert_file.is_some() || tls.key_file.is_some() {
+        if client.settings.tls.is_given() {
             client.http()?;
         }
         Ok(client)

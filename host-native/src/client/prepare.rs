@@ -106,6 +106,7 @@ impl Client {
         };
         let session = Session::new(reference, network);
         let session = match self.settings.plain_http {
+            PlainHttp::Loopback if self.settings.tls.is_given() => session.scheme(reference, Scheme::Https),
             PlainHttp::Loopback => session,
             PlainHttp::Allowed => session.scheme(reference, Scheme::Http),
         };
