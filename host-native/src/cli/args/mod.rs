@@ -152,7 +152,7 @@ oci-fetcher pull [OPTIONS] <SOURCE>... <DIR>
 Examples:
   oci-fetcher pull heroku/builder:22 ./rootfs
   oci-fetcher pull heroku/builder:22 ghcr.io/org/buildpack:1 ./rootfs
-  oci-fetcher pull --platform linux/arm64 --path etc --path usr/lib debian ./part
+  oci-fetcher pull debian --platform linux/arm64 --path etc --path usr ./part
   oci-fetcher pull debian --all-platforms --layout ./images
   oci-fetcher pull oci:images:debian --tar debian.tar"
 )]
@@ -161,7 +161,9 @@ pub(crate) struct Pull {
     #[arg(value_name = "SOURCE|DIR", required = true)]
     pub(crate) operands: Vec<OsString>,
 
-    /// Copy into the OCI image layout DIR, beside what it holds
+    /// Copy into the OCI image layout DIR
+    ///
+    /// What the layout holds already stays, but for an image of the same name.
     #[arg(long, value_name = "DIR", conflicts_with = "tar", help_heading = "Destination")]
     pub(crate) layout: Option<PathBuf>,
 
@@ -191,9 +193,9 @@ pub(crate) struct Pull {
     #[command(flatten)]
     pub(crate) platform: PlatformOption,
 
-    /// Unpack only PATH and what lies below it (repeatable)
+    /// Unpack only PATH and what lies below it
     ///
-    /// Paths are kept in full. Every layer is still fetched and verified.
+    /// May be given several times. Paths are kept in full. Every layer is still fetched and verified.
     #[arg(long = "path", value_name = "PATH", conflicts_with = "layout", help_heading = "Selection")]
     pub(crate) paths: Vec<String>,
 

@@ -57,7 +57,9 @@ pub(crate) struct ClientOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub(crate) struct RegistryOptions {
-    /// Take credentials from FILE only (config.json or auth.json)
+    /// Take credentials from FILE only
+    ///
+    /// It is a config.json of docker's or an auth.json of podman's.
     #[arg(long, value_name = "FILE", conflicts_with = "username")]
     pub(crate) auth_file: Option<PathBuf>,
 
@@ -116,7 +118,7 @@ pub(crate) struct NetworkOptions {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cache")]
 pub(crate) struct CacheOptions {
-    /// Keep blobs in DIR [default: see "oci-fetcher cache path"]
+    /// Keep blobs in DIR [default: see "cache path"]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
 
