@@ -216,7 +216,20 @@ impl Explain for Error {
             (_, Self::NoCachePlace) => Some("pass --cache-dir or --no-cache".into()),
             (_, Self::Limit { option, .. }) => Some(format!("raise it with {option} if the content is trusted").into()),
             (_, Self::Internal(_)) => Some("please report it, with the command and its output".into()),
-            (explained, _) => explained.and_then(Explain::advice),
+            (explained, _) => explained.and_then(Explain::advice).or_else(|| general_advice(self.class())),
         }
     }
+}
+
+/// Returns what can be done about any error of a class, where nothing more exact is known.
+fn general_advice(class: Class) -> Option<Cow<'static, str>> {
+    let advice = [
+        (Class::NotFound, "check the name"),
+        (Class::Integrity, "the content was damaged, or was made wrong: tell who runs the registry, and do not use it"),
+        (Class::Refused, "the content is unsafe: do not use it unless you trust who made it"),
+        (Class::Network, "try again later; what was fetched is kept"),
+        (Class::Authentication, "check the credentials"),
+        (Class::Unsupported, "use another image, or another tool for this one"),
+    ];
+    advice.into_iter().find(|(of, _)| *of == class).map(|(_, advice)| advice.into())
 }

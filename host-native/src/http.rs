@@ -260,12 +260,7 @@ fn failure(error: &reqwest::Error, secure: bool) -> Failure {
     let chain: Vec<&(dyn StdError + 'static)> =
         std::iter::successors(error.source(), |&source| source.source()).collect();
     let unknown_host = chain.iter().any(|source| source.is::<UnknownHost>());
-    // An error of rustls may lie inside an `io::Error`, which shows it by reference only.
-    let tls = chain.iter().find_map(|source| {
-        source
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| source.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>())
-    });
+    let tls = chain.iter().find_map(|source| tls_error(*source));
     let kind = match tls {
         Some(rustls::Error::InvalidMessage(_)) if secure => FailureKind::PlainHttp,
         Some(_) => FailureKind::Tls,
@@ -276,4 +271,11 @@ fn failure(error: &reqwest::Error, secure: bool) -> Failure {
     };
     let innermost = chain.last().map_or_else(|| "the exchange failed".to_owned(), ToString::to_string);
     Failure { kind, message: innermost }
+}
+
+/// Finds an error of rustls in an error, which `io::Error`s may wrap any number of times without
+/// naming it as their source.
+fn tls_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
+    let wrapped = |error: &'e std::io::Error| error.get_ref().and_then(|inner| tls_error(inner));
+    error.downcast_ref::<rustls::Error>().or_else(|| error.downcast_ref::<std::io::Error>().and_then(wrapped))
 }

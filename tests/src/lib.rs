@@ -19,6 +19,8 @@ pub mod content;
 pub mod docker_registry;
 pub mod image;
 #[cfg(unix)]
+pub mod place;
+#[cfg(unix)]
 pub mod process;
 pub mod program;
 pub mod registry;

@@ -10,10 +10,10 @@ use oci_fetcher_tests::compare::Comparison;
 use oci_fetcher_tests::content::Content;
 use oci_fetcher_tests::docker_registry::{DockerRegistry, Setup};
 use oci_fetcher_tests::image::{Compression, Image, Layer};
-use oci_fetcher_tests::process::{Measured, measure, required, run};
+use oci_fetcher_tests::place::Place;
+use oci_fetcher_tests::process::{measure, required, run};
 use oci_fetcher_tests::program;
 use oci_fetcher_tests::registry::{Issuer, Registry as Loopback};
-use tempfile::TempDir;
 
 /// Several layers with most of what an image can hold, as umoci reads them.
 fn image() -> Image {
@@ -66,43 +66,16 @@ fn content(name: &str, image: &Image) -> Content {
     content
 }
 
-/// A folder for one test, with a home for the program.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Runs the program.
-    fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Measured {
-        let mut command = program::command(self.0.path());
-        command.args(arguments);
-        measure(&command)
-    }
-
-    fn pull(&self, reference: &str, to: &str, more: &[&str]) -> Measured {
-        let target = self.path(to);
-        let mut arguments = vec![OsStr::new("pull"), OsStr::new(reference), target.as_os_str()];
-        arguments.extend(more.iter().map(OsStr::new));
-        self.run(&arguments)
-    }
-
-    /// Copies an image into the layout `layout`, and unpacks it with umoci.
-    fn unpack_with_umoci(&self, reference: &str, more: &[&str]) -> std::path::PathBuf {
-        let layout = self.path("layout");
-        let mut arguments = vec!["pull", reference, "--ref-name", "image", "--layout"];
-        let layout_text = layout.to_str().expect("a plain path");
-        arguments.push(layout_text);
-        arguments.extend(more);
-        self.run(&arguments).expect_code(0);
-        umoci(layout_text, "image", &self.path("umoci"));
-        self.path("umoci/rootfs")
-    }
+/// Copies an image into the layout `layout`, and unpacks it with umoci.
+fn unpack_with_umoci(place: &Place, reference: &str, more: &[&str]) -> std::path::PathBuf {
+    let layout = place.path("layout");
+    let mut arguments = vec!["pull", reference, "--ref-name", "image", "--layout"];
+    let layout_text = layout.to_str().expect("a plain path");
+    arguments.push(layout_text);
+    arguments.extend(more);
+    place.run(&arguments).expect_code(0);
+    umoci(layout_text, "image", &place.path("umoci"));
+    place.path("umoci/rootfs")
 }
 
 fn umoci(layout: &str, tag: &str, bundle: &Path) {
@@ -118,7 +91,7 @@ fn from_an_open_registry_it_equals_what_umoci_unpacks() {
     registry.push_content(&content("group/app", &image()), "group/app", "1");
     let reference = format!("{}/group/app:1", registry.host());
     place.pull(&reference, "ours", &[]).expect_code(0);
-    let theirs = place.unpack_with_umoci(&reference, &[]);
+    let theirs = unpack_with_umoci(&place, &reference, &[]);
     // umoci stamps the root, which no entry names, with the present time.
     Comparison::new().ignore_modified_of([""]).assert_equal(&place.path("ours"), &theirs);
 
@@ -148,7 +121,7 @@ fn with_a_password_over_tls() {
     let config = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}"}}}}}}"#, registry.host());
     std::fs::write(folder.join("config.json"), config).expect("writable");
     place.pull(&reference, "ours", &["--ca-file", &authority]).expect_code(0);
-    let theirs = place.unpack_with_umoci(&reference, &["--ca-file", &authority]);
+    let theirs = unpack_with_umoci(&place, &reference, &["--ca-file", &authority]);
     Comparison::new().ignore_modified_of([""]).assert_equal(&place.path("ours"), &theirs);
 
     // Nobody vouches for the certificate.
@@ -181,7 +154,7 @@ fn skopeo_and_umoci_accept_the_layout() {
     let registry = DockerRegistry::start(&place.path("storage"), Setup::open());
     registry.push_content(&content("oci", &image()), "oci", "1");
     let reference = format!("{}/oci:1", registry.host());
-    place.unpack_with_umoci(&reference, &[]);
+    unpack_with_umoci(&place, &reference, &[]);
     let skopeo = required("skopeo", "skopeo");
     let layout = format!("oci:{}:image", place.path("layout").display());
     let inspected = run(&skopeo, &["inspect", &layout].map(OsStr::new));
@@ -226,7 +199,7 @@ fn eight_processes_lose_no_image_of_one_layout() {
     let children: Vec<_> = names
         .iter()
         .map(|name| {
-            let mut command = program::command(place.0.path());
+            let mut command = program::command(place.root());
             let reference = format!("{}/{name}:1", registry.host());
             command.args(["pull", "-q", &reference, "--ref-name", name, "--layout"]).arg(&layout);
             command.stdout(std::process::Stdio::null()).spawn().expect("the program starts")
@@ -249,7 +222,7 @@ fn an_unprivileged_user_gets_the_tree_and_a_report() {
     let home = place.path("home");
     std::fs::create_dir(&home).expect("writable");
     std::os::unix::fs::chown(&home, Some(65534), Some(65534)).expect("root may");
-    std::fs::set_permissions(place.0.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    std::fs::set_permissions(place.root(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
     // A copy, since the program's own folder need not be open to others.
     let program = place.path("oci-fetcher");
     std::fs::copy(program::path(), &program).expect("copied");

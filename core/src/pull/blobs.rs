@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::effect::{JobId, Stored, Verdict};
+use super::effect::{Effect, JobId, Stored, Verdict};
 use super::engine::{Engine, Event};
 use super::error::{Place, PullError};
 use super::sealed::Steps;
@@ -118,7 +118,10 @@ impl Steps for Blobs {
                 let digest = descriptor.digest.clone();
                 match verdict {
                     Verdict::Verified => self.begin(engine),
-                    Verdict::Wrong if stored => Some(Err(PullError::Stale { digest })),
+                    Verdict::Wrong if stored => {
+                        engine.tell(Effect::Discard { digest: digest.clone() });
+                        Some(Err(PullError::Stale { digest }))
+                    }
                     Verdict::Wrong | Verdict::HostFailed => Some(Err(PullError::Blob { index, digest })),
                 }
             }

@@ -134,6 +134,9 @@ fn wrong_bytes_that_were_stored_are_stale_and_fetched_ones_final() {
         scenario.input(Input::BodyEnd { job, held: 10 });
         scenario.effect();
         scenario.input(Input::Sealed { job, verdict: Verdict::Wrong });
+        if stale {
+            assert!(matches!(scenario.effect(), Effect::Discard { .. }));
+        }
         assert_eq!(matches!(scenario.error(), PullError::Stale { .. }), stale);
     }
 }
