@@ -38,7 +38,10 @@ impl LockFile {
             match OpenOptions::new().write(true).create_new(true).open(path) {
                 Ok(mut file) => {
                     let text = owner();
-                    file.write_all(text.as_bytes())?;
+                    if let Err(error) = file.write_all(text.as_bytes()) {
+                        std::fs::remove_file(path)?;
+                        return Err(error);
+                    }
                     return Ok(Some(Self { path: path.to_owned(), file, text, refreshed: SystemTime::now() }));
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -107,7 +110,7 @@ fn clear_stale(path: &Path) -> std::io::Result<bool> {
     if !silent && !is_dead(&text) {
         return Ok(false);
     }
-    let aside = path.with_extension(format!("stale-{}", std::process::id()));
+    let aside = path.with_extension(format!("stale-{}-{}", std::process::id(), count()));
     match std::fs::rename(path, &aside) {
         Ok(()) => {}
         Err(error) => return gone(error),
@@ -130,9 +133,14 @@ fn read(path: &Path) -> std::io::Result<String> {
 
 /// Names this process: number, and the boot and namespace within which that number means something.
 fn owner() -> String {
+    format!("{} {} {}\n", std::process::id(), scope(), count())
+}
+
+/// Returns a number that this process has not had yet.
+fn count() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{} {} {}\n", std::process::id(), scope(), COUNT.fetch_add(1, Ordering::Relaxed))
+    COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(target_os = "linux")]

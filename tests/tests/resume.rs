@@ -19,7 +19,7 @@ const LAYER_BYTES: usize = 6 << 20;
 fn image() -> Image {
     let layer = |number: u8| {
         let file = |index: usize| noise(LAYER_BYTES / 8, u64::from(number) * 100 + index as u64);
-        (0..8).fold(Layer::new(), |layer, index| layer.file(&format!("layer{number}/file{index}"), file(index)))
+        (0..8).fold(Layer::new(), |layer, index| layer.file(format!("layer{number}/file{index}"), file(index)))
     };
     let compression = [Compression::Gzip, Compression::Zstd, Compression::None];
     let layers = (0..).zip(compression).map(|(number, compression)| layer(number).compress(compression));

@@ -61,8 +61,8 @@ impl Creation {
         for path in &self.blobs {
             let _ = std::fs::remove_file(path);
         }
-        for directory in self.blobs.iter().filter_map(|path| path.parent()).collect::<BTreeSet<_>>() {
-            let _ = std::fs::remove_dir(directory);
+        for directory in std::fs::read_dir(folder.path(BLOBS)).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir(directory.path());
         }
         // Fails, as it should, if somebody has begun to use it.
         if matches!(std::fs::remove_dir(folder.path(BLOBS)), Err(error) if error.kind() != ErrorKind::NotFound) {

@@ -149,9 +149,7 @@ impl LayoutWriter {
             verified: Mutex::default(),
             creation: Mutex::new(creation),
         };
-        if marker.is_none() {
-            writer.write(MARKER_FILE, MARKER)?;
-        }
+        writer.ensure_marker()?;
         writer.read_index()?;
         Ok(writer)
     }
@@ -245,6 +243,7 @@ impl LayoutWriter {
             return Err(LayoutError::NotStored { digest: entry.digest.clone() });
         }
         let mut held = self.acquire()?;
+        self.ensure_marker()?;
         self.check_in_place()?;
         let existing = self.read_index()?;
         let merged = merge(existing.as_deref(), entry, names, &self.limits)
@@ -271,10 +270,6 @@ impl LayoutWriter {
     /// makes it durable before it is named: another writer that fails in a layout that it created
     /// removes its blobs, also those that this one found in place.
     fn check_in_place(&self) -> Result<(), LayoutError> {
-        let marker = self.folder.path(MARKER_FILE);
-        if !marker.exists() {
-            return Err(LayoutError::Removed { path: marker });
-        }
         let mut directories = BTreeSet::from([self.folder.path(BLOBS)]);
         for (digest, size) in lock(&self.verified).iter() {
             let path = self.folder.path(&blob_path(digest));
@@ -316,22 +311,36 @@ impl LayoutWriter {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                     self.folder.check_directory(name).map_err(LayoutError::io("use", &path))?;
                 }
-                result => result.map_err(LayoutError::io("create", &path))?,
+                result => {
+                    result.map_err(LayoutError::io("create", &path))?;
+                    // A writer that failed may be removing the marker. It looks for blobs afterwards,
+                    // and this one for the marker, so that one of the two sees the other.
+                    self.ensure_marker()?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Makes a layout of the directory, if it is none.
+    fn ensure_marker(&self) -> Result<(), LayoutError> {
+        let is_there = std::fs::symlink_metadata(self.folder.path(MARKER_FILE)).is_ok();
+        if is_there { Ok(()) } else { self.write(MARKER_FILE, MARKER) }
     }
 }
 
 impl Drop for LayoutWriter {
     fn drop(&mut self) {
-        let creation = self.creation.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let creation = lock(&self.creation);
         if creation.is_layout_new
             // Whoever holds the lock is about to use the layout.
-            && let Ok(Some(held)) = LockFile::try_acquire(&self.folder.path(LOCK_FILE))
+            && let Ok(Some(_held)) = LockFile::try_acquire(&self.folder.path(LOCK_FILE))
         {
             creation.undo_content(&self.folder);
-            drop(held);
+            if self.folder.path(BLOBS).exists() {
+                // Another writer has begun to use it.
+                let _ = self.ensure_marker();
+            }
         }
     }
 }
@@ -339,7 +348,7 @@ impl Drop for LayoutWriter {
 /// The directory that holds the blobs.
 const BLOBS: &str = "blobs";
 
-/// How often a destination that vanishes is created anew.
+/// How often a destination that changes while it is looked at is looked at again.
 const ATTEMPTS: u32 = 5;
 
 /// Tells whether a directory holds nothing but what killed exports leave behind.

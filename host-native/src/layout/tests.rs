@@ -277,6 +277,12 @@ fn a_failed_export_removes_what_it_created() {
     drop(layout);
     assert_eq!(names(folder.path()), BTreeSet::new());
 
+    // Not even a blob was finished.
+    let layout = open(&path);
+    layout.create_blob_directory(&sha256(b"never stored")).expect("writable");
+    drop(layout);
+    assert_eq!(names(folder.path()), BTreeSet::new());
+
     // An empty directory is given back empty.
     let layout = open(folder.path());
     Image::new("a").put(&layout).expect("stored");
@@ -333,6 +339,18 @@ fn an_image_is_not_named_after_its_blobs_were_removed() {
     drop(other);
     assert_eq!(names(folder.path()), BTreeSet::new());
     image.export(&path, "a:1").expect("the same again");
+}
+
+#[test]
+fn where_there_are_blobs_there_is_a_marker() {
+    let folder = folder();
+    std::fs::write(folder.path().join(MARKER_FILE), MARKER).expect("writable");
+    let other = open(folder.path());
+    // As a writer does that created the layout and fails.
+    std::fs::remove_file(folder.path().join(MARKER_FILE)).expect("there");
+    other.put_blob(&sha256(b"x"), Content::Bytes(b"x")).expect("stored");
+    drop(other);
+    open(folder.path());
 }
 
 #[test]
@@ -445,4 +463,35 @@ fn killed_at_any_time_the_same_export_succeeds_again() {
         assert_eq!(names(&path), ["blobs", "index.json", "oci-layout"].map(String::from).into());
     }
     assert!(killed > 0, "no child was killed in time");
+}
+
+#[test]
+fn writers_that_fail_do_not_harm_those_that_succeed() {
+    let folder = folder();
+    for round in 0..30 {
+        let path = folder.path().join(round.to_string());
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    let layout = LayoutWriter::open(path, &Limits::default());
+                    drop(layout.map(|layout| Image::new(&format!("image{number}")).put(&layout)));
+                });
+                // Whoever finds that blobs were removed under its feet tries again.
+                scope.spawn(move || {
+                    let name = format!("image:{number}");
+                    let export = || Image::new(&format!("image{number}")).export(path, &name);
+                    let changed = |error: &LayoutError| error.code() == "layout-changed";
+                    let mut result = export();
+                    while result.as_ref().is_err_and(changed) {
+                        result = export();
+                    }
+                    result.expect("exported");
+                });
+            }
+        });
+        assert_eq!(index(&path).manifests.len(), 4);
+        assert_eq!(names(&path), ["blobs", "index.json", "oci-layout"].map(String::from).into());
+        check(&path);
+    }
 }
