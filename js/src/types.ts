@@ -1,3 +1,4 @@
+import type { asyncDispose, dispose } from "./disposal.js";
 import type { Entry } from "./record.js";
 
 /** A secret way into a registry. */
@@ -148,6 +149,12 @@ export interface Listing {
   readonly lines: readonly string[];
 }
 
+/** How a listing is made. */
+export interface ListingOptions {
+  readonly without?: readonly ListingAttribute[];
+  readonly signal?: AbortSignal;
+}
+
 /** Attributes that a listing can leave out where a host cannot hold them. */
 export type ListingAttribute = "owner" | "mode" | "nanoseconds" | "mtime" | "xattrs" | "devices" | (string & {});
 
@@ -175,9 +182,11 @@ export interface ImageFileSystem {
   /** The whole tree as a deterministic tar in pax format, byte for byte as the native host writes it. */
   tar(): ReadableStream<Uint8Array>;
   /** The canonical listing, every content read back through this file system. */
-  listing(options?: { readonly without?: readonly ListingAttribute[]; readonly signal?: AbortSignal }): Promise<Listing>;
+  listing(options?: ListingOptions): Promise<Listing>;
   /** Gives back what it holds; later calls fail with code `closed`. */
   close(): void;
+  [dispose](): void;
+  [asyncDispose](): Promise<void>;
 }
 
 /**
@@ -238,4 +247,6 @@ export interface PulledImage {
   readonly files: ImageFileSystem;
   /** Gives back what the result holds: the same as `files.close()`. */
   close(): void;
+  [dispose](): void;
+  [asyncDispose](): Promise<void>;
 }
