@@ -102,6 +102,7 @@ export interface ResolvedImage {
   /** What the reference names; the image's own manifest where there is no index. */
   readonly top: RawManifest;
   readonly manifest: RawManifest;
+  readonly configDescriptor: Descriptor;
   /** The config exactly as served. */
   readonly configBytes: Uint8Array;
   /** What the config says; `undefined` for an artifact, whose config is never parsed. */
@@ -249,4 +250,15 @@ export interface PulledImage {
   close(): void;
   [dispose](): void;
   [asyncDispose](): Promise<void>;
+}
+
+/** What a copy into a layout returns for one reference. */
+export interface CopiedImage {
+  /** The reference or source, as typed. */
+  readonly source: string;
+  /** The digest that the layout names now. */
+  readonly digest: string;
+  readonly mediaType: string;
+  /** What was odd but accepted, each once. */
+  readonly warnings: readonly string[];
 }
