@@ -170,13 +170,14 @@ export class Client {
     const forward = (): void => cancel.abort(signal?.reason);
     throwIfAborted(signal);
     signal?.addEventListener("abort", forward, { once: true });
-    const operation = await this.#begin({ ...options, signal: cancel.signal });
-    const access = await Access.open(operation, reference);
+    let access: Access | undefined;
     const release = (): void => {
       signal?.removeEventListener("abort", forward);
-      access.close();
+      access?.close();
     };
     try {
+      const operation = await this.#begin({ ...options, signal: cancel.signal });
+      access = await Access.open(operation, reference);
       const blob = await descriptorOf(access, digest);
       const verified = new VerifiedStream(operation.engine, (reason) => cancel.abort(reason));
       let done = false;

@@ -1,6 +1,7 @@
 import { engine, type Border, type Engine } from "./engine.js";
 import type { DecodedLayer, Decoding, LayerFeed, LayerReport, LayerSpec, PackPlace, PackWriter } from "./layer.js";
 import { openPack } from "./pack.js";
+import { pause } from "./pause.js";
 
 /** Decodes layers in the thread that calls it. */
 export function decodeHere(): Decoding {
@@ -37,6 +38,7 @@ class Feed implements LayerFeed {
 
   async write(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.length; ) {
+      await pause();
       let length = this.#call((decoder) => {
         const input = decoder.input();
         const piece = chunk.subarray(at, at + input.length);

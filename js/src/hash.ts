@@ -1,4 +1,5 @@
 import type { Engine } from "./engine.js";
+import { pause } from "./pause.js";
 import { chunksOf } from "./stream.js";
 
 /** What takes bytes through an input buffer inside the module. */
@@ -25,7 +26,10 @@ export function feed(engine: Engine, intake: Intake, chunk: Uint8Array): void {
 export async function digestOf(engine: Engine, stream: ReadableStream<Uint8Array>): Promise<string> {
   const hash = engine.call((border) => new border.Sha256());
   try {
-    for await (const chunk of chunksOf(stream)) feed(engine, hash, chunk);
+    for await (const chunk of chunksOf(stream)) {
+      feed(engine, hash, chunk);
+      await pause();
+    }
     return engine.call(() => hash.finish());
   } finally {
     if (engine.alive) hash.free();
