@@ -23,7 +23,7 @@ export async function relay({ response, own }: Answer, registry: Upstream, addre
   }
   const link = nextPage(response.headers.get("link"), registry, address);
   if (link !== undefined) headers.set("link", link);
-  headers.set("content-type", contentType(response, address));
+  headers.set("content-type", contentType(response));
   return new Response(BODILESS.has(status) ? null : response.body, { status, headers });
 }
 
@@ -80,9 +80,9 @@ function nextPage(link: string | null, registry: Upstream, { resource }: Address
   return here && next.pathname === base.pathname ? `<${next.search}>; rel="next"` : undefined;
 }
 
-/** Keeps what manifests and listings are called; blobs, and what a page could run or show, are bytes. */
-function contentType(response: Response, { resource }: Address): string {
+/** Keeps what manifests and listings are called; what a page could run or show is bytes. */
+function contentType(response: Response): string {
   const type = response.headers.get("content-type") ?? "";
   const data = /^(?:application\/(?:[\w.+-]*\+)?json|text\/plain)\s*(?:;|$)/i.test(type);
-  return data && !(resource.kind === "blob" && response.ok) ? type : "application/octet-stream";
+  return data ? type : "application/octet-stream";
 }
