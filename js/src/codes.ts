@@ -12,6 +12,8 @@ export const OWN_CODES = [
   "aborted",
   /** Used after `close()`. */
   "closed",
+  /** A page may not read what the server serves. */
+  "cors",
   /** What a name leads to is not a regular file. */
   "not-a-file",
   /** What a name leads to is not a symlink. */

@@ -1,6 +1,6 @@
 import type { DecodedLayer, LayerSpec, PackPlace } from "./layer.js";
 import type { MergedTree } from "./tree.js";
-import type { Descriptor, ImageFileSystem, Limits, PulledImage, ResolvedImage } from "./types.js";
+import type { Descriptor, ImageFileSystem, Limits, PulledImage, Report, ResolvedImage } from "./types.js";
 
 /** Where an image's files go: made by `memory()`, `opfs()`, `directory()` or `into(fileSystem)`. */
 export interface Destination {
@@ -30,6 +30,8 @@ export interface Staging {
   decoded(spec: LayerSpec, layer: DecodedLayer): Promise<void>;
   /** Makes the image visible, atomically: every layer was verified and merged. */
   complete(image: MergedImage): Promise<ImageFileSystem>;
+  /** Returns what this destination could not hold; asked after `complete`. */
+  report?(): Report;
   /** Ends without a result: nothing half visible stays. */
   abort(reason: unknown): Promise<void>;
 }
@@ -67,8 +69,11 @@ export interface BlobStaging {
   keep(descriptor: Descriptor, bytes: Uint8Array): Promise<void>;
   /** Opens a large blob for writing from its beginning. */
   open(descriptor: Descriptor): Promise<BlobWriter>;
-  /** Names the image; everything below `top` is in place. Returns warnings. */
-  complete(top: Descriptor, reference: string): Promise<readonly string[]>;
+  /**
+   * Names the image by its reference as it was typed, where it came from a registry; everything below
+   * `top` is in place. Returns warnings.
+   */
+  complete(top: Descriptor, reference: string | undefined): Promise<readonly string[]>;
   abort(reason: unknown): Promise<void>;
 }
 

@@ -7,6 +7,8 @@ export type Border = Omit<typeof glue, "default" | "initSync" | "__wbg_reset_sta
 /** One living instance of the WebAssembly module. */
 export interface Engine {
   readonly border: Border;
+  /** Whether it can be called; objects of a dead instance hold nothing and must not be freed. */
+  readonly alive: boolean;
   /**
    * Runs synchronous work on the module, and turns what it throws into {@link OciError}.
    *
@@ -68,12 +70,16 @@ class Instance implements Engine {
   readonly border: Border = glue;
   #dead: OciError | undefined;
 
+  get alive(): boolean {
+    return this.#dead === undefined;
+  }
+
   call<T>(work: (border: Border) => T): T {
     if (this.#dead !== undefined) throw this.#dead;
     try {
       return work(this.border);
     } catch (thrown) {
-      if (thrown instanceof WebAssembly.RuntimeError || thrown instanceof RangeError) {
+      if (isTrap(thrown)) {
         this.#dead = new OciError("panic", panicMessage(thrown), { errorClass: "internal", cause: thrown });
         starting = undefined;
         throw this.#dead;
@@ -81,6 +87,14 @@ class Instance implements Engine {
       throw fromBorder(thrown);
     }
   }
+}
+
+/** Tells whether the module cannot go on: a trap, or a stack that overflowed inside it. */
+function isTrap(thrown: unknown): thrown is Error {
+  return (
+    thrown instanceof WebAssembly.RuntimeError ||
+    (thrown instanceof Error && !("code" in thrown) && /stack|recursion/.test(thrown.message))
+  );
 }
 
 /** Returns what the module's panic hook kept; the trap itself says little. */

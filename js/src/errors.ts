@@ -67,6 +67,11 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal.reason);
 }
 
+/** Makes the error of a use after `close()`. */
+export function closed(what: string): OciError {
+  return new OciError("closed", `${what} was closed`, { errorClass: "usage" });
+}
+
 /** Makes the error of arguments that cannot be meant. */
 export function usage(message: string): OciError {
   return new OciError("usage", message, { errorClass: "usage" });

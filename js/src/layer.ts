@@ -38,6 +38,8 @@ export interface PackWriter {
 /** Where a pack is to be written; plain data, so that it can be sent to a Worker. */
 export type PackPlace =
   | { readonly kind: "memory" }
+  /** Nowhere: the layer is only verified. */
+  | { readonly kind: "none" }
   | { readonly kind: "opfs"; readonly directory: FileSystemDirectoryHandle; readonly name: string }
   | { readonly kind: "file"; readonly path: string };
 

@@ -12,6 +12,8 @@ export interface Runtime {
   readonly redirects: "manual" | "follow";
   /** Whether only headers that need no CORS preflight should be sent where there is a choice. */
   readonly shortAccept: boolean;
+  /** What every request says beside its headers; some runtimes refuse what they do not implement. */
+  readonly init: RequestInit;
   /** Makes what decodes layers. */
   decoding(concurrency: number): Decoding;
   /** The cache of a client that names none; without it, blobs are not kept between pulls. */
@@ -33,3 +35,6 @@ export function runtime(): Runtime {
 }
 
 let current: Runtime;
+
+/** Nothing but the request itself is told, and nothing is answered from another store. */
+export const QUIET: RequestInit = { credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer" };

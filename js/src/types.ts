@@ -1,3 +1,4 @@
+import type { asyncDispose, dispose } from "./disposal.js";
 import type { Entry } from "./record.js";
 
 /** A secret way into a registry. */
@@ -101,6 +102,7 @@ export interface ResolvedImage {
   /** What the reference names; the image's own manifest where there is no index. */
   readonly top: RawManifest;
   readonly manifest: RawManifest;
+  readonly configDescriptor: Descriptor;
   /** The config exactly as served. */
   readonly configBytes: Uint8Array;
   /** What the config says; `undefined` for an artifact, whose config is never parsed. */
@@ -148,6 +150,12 @@ export interface Listing {
   readonly lines: readonly string[];
 }
 
+/** How a listing is made. */
+export interface ListingOptions {
+  readonly without?: readonly ListingAttribute[];
+  readonly signal?: AbortSignal;
+}
+
 /** Attributes that a listing can leave out where a host cannot hold them. */
 export type ListingAttribute = "owner" | "mode" | "nanoseconds" | "mtime" | "xattrs" | "devices" | (string & {});
 
@@ -175,9 +183,11 @@ export interface ImageFileSystem {
   /** The whole tree as a deterministic tar in pax format, byte for byte as the native host writes it. */
   tar(): ReadableStream<Uint8Array>;
   /** The canonical listing, every content read back through this file system. */
-  listing(options?: { readonly without?: readonly ListingAttribute[]; readonly signal?: AbortSignal }): Promise<Listing>;
+  listing(options?: ListingOptions): Promise<Listing>;
   /** Gives back what it holds; later calls fail with code `closed`. */
   close(): void;
+  [dispose](): void;
+  [asyncDispose](): Promise<void>;
 }
 
 /**
@@ -238,4 +248,17 @@ export interface PulledImage {
   readonly files: ImageFileSystem;
   /** Gives back what the result holds: the same as `files.close()`. */
   close(): void;
+  [dispose](): void;
+  [asyncDispose](): Promise<void>;
+}
+
+/** What a copy into a layout returns for one reference. */
+export interface CopiedImage {
+  /** The reference or source, as typed. */
+  readonly source: string;
+  /** The digest that the layout names now. */
+  readonly digest: string;
+  readonly mediaType: string;
+  /** What was odd but accepted, each once. */
+  readonly warnings: readonly string[];
 }
