@@ -42,7 +42,7 @@ export interface ProxyOptions {
   readonly path?: string;
   /** What it asks registries with, instead of the runtime's own `fetch`. */
   readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>;
-  /** Milliseconds to wait for the head of an answer; by default 30,000. */
+  /** Milliseconds to wait for the head of an answer; by default 60,000, as the client has it. */
   readonly timeout?: number;
 }
 
@@ -53,7 +53,7 @@ export interface ProxyOptions {
  * Throws a `TypeError` where the options cannot be meant.
  */
 export function createProxy(options: ProxyOptions): (request: Request) => Promise<Response> {
-  const { allowOrigins = [], path = "/", timeout = 30_000 } = options;
+  const { allowOrigins = [], path = "/", timeout = 60_000 } = options;
   const network: Network = { fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)), timeout };
   const proxy: Proxy = { network, registries: accounts(network, options), prefix: `/${path}/`.replace(/\/+/g, "/") };
   return async (request) => {
