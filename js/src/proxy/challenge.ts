@@ -12,7 +12,7 @@ export interface Challenge {
  */
 export function parseChallenges(value: string): Challenge[] {
   const drafts: { scheme: string; parameters: Map<string, string> }[] = [];
-  for (let position = 0; position < value.length && drafts.length < MAX_CHALLENGES; ) {
+  for (let position = 0; position < value.length && drafts.length < MAX_CHALLENGES;) {
     ELEMENT.lastIndex = position;
     const element = ELEMENT.exec(value);
     if (element === null) {
@@ -42,7 +42,11 @@ const MAX_CHALLENGES = 32;
 /** Writes a challenge as one element of a `WWW-Authenticate`. */
 export function writeChallenge({ scheme, realm, service, scope }: Challenge): string {
   const quote = (text: string) => `"${text.replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "\\$&")}"`;
-  const parameters = [["realm", realm], ["service", service], ["scope", scope]] as const;
+  const parameters = [
+    ["realm", realm],
+    ["service", service],
+    ["scope", scope],
+  ] as const;
   const written = parameters.flatMap(([name, text]) => (text === undefined ? [] : [`${name}=${quote(text)}`]));
   return `${scheme === "basic" ? "Basic" : "Bearer"} ${written.join(",")}`;
 }

@@ -49,12 +49,14 @@ function innerV4(group: readonly number[]): number[] | undefined {
   return group[0] === 0x2002 ? bytes(group[1], group[2]) : undefined;
 }
 
-const V4_PREFIXES: ReadonlySet<string> = new Set([
-  [0, 0, 0, 0, 0, 0],
-  [0, 0, 0, 0, 0, 0xffff],
-  [0, 0, 0, 0, 0xffff, 0],
-  [0x64, 0xff9b, 0, 0, 0, 0],
-].map((prefix) => prefix.join(":")));
+const V4_PREFIXES: ReadonlySet<string> = new Set(
+  [
+    [0, 0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 0, 0xffff],
+    [0, 0, 0, 0, 0xffff, 0],
+    [0x64, 0xff9b, 0, 0, 0, 0],
+  ].map((prefix) => prefix.join(":")),
+);
 
 /** Reads an address as the URL standard serialises it: eight groups, one run of zeros left out. */
 function groups(address: string): number[] {

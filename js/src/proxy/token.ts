@@ -41,17 +41,27 @@ const PARAMETERS: ReadonlySet<string> = new Set(["service", "scope", "account", 
 /** Tokens of the largest registries take some 5 kB. */
 export const TOKEN_BYTES: number = 64 * 1024;
 
-async function realmOf(network: Network, registry: Upstream, resource: Resource, signal: AbortSignal | undefined): Promise<URL> {
+async function realmOf(
+  network: Network,
+  registry: Upstream,
+  resource: Resource,
+  signal: AbortSignal | undefined,
+): Promise<URL> {
   const url = new URL(resource.path, registry.origin);
   const headers = new Headers({ "accept-encoding": "identity" });
   const { response, own } = await exchange(network, registry, { method: "GET", url, headers, signal });
   await response.body?.cancel();
   if (response.status === 429) {
     const pause = response.headers.get("retry-after");
-    throw new ProxyError("TOOMANYREQUESTS", "the registry wants a pause", pause === null ? {} : { headers: { "retry-after": pause } });
+    throw new ProxyError(
+      "TOOMANYREQUESTS",
+      "the registry wants a pause",
+      pause === null ? {} : { headers: { "retry-after": pause } },
+    );
   }
   const challenge = own && response.status === 401 ? bearerOf(response) : undefined;
-  if (challenge === undefined) throw new ProxyError("REALM_REFUSED", "the registry asks for no token here", { status: 404 });
+  if (challenge === undefined)
+    throw new ProxyError("REALM_REFUSED", "the registry asks for no token here", { status: 404 });
   return checkRealm(registry, url, challenge.realm);
 }
 

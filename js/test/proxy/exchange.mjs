@@ -21,7 +21,10 @@ export async function exchange({ createProxy, proxied }, { registry, endless, di
   assert.equal(part.headers.get("access-control-allow-origin"), origin);
   assert.equal(part.headers.get("set-cookie"), null);
   assert.equal((await part.arrayBuffer()).byteLength, length - 5);
-  const head = await ask(`http://${registry}/v2/demo/app/manifests/1.0`, { method: "HEAD", headers: { authorization } });
+  const head = await ask(`http://${registry}/v2/demo/app/manifests/1.0`, {
+    method: "HEAD",
+    headers: { authorization },
+  });
   assert.equal(head.status, 200);
   assert.notEqual(head.headers.get("content-length"), null);
 

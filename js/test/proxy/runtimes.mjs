@@ -34,7 +34,12 @@ const endless = await servers.start(test, ({ outgoing }) => {
   });
   return "taken";
 });
-const given = { registry: registry.host, endless: endless.host, digest: servers.BLOB_DIGEST, length: servers.BLOB.length };
+const given = {
+  registry: registry.host,
+  endless: endless.host,
+  digest: servers.BLOB_DIGEST,
+  length: servers.BLOB.length,
+};
 
 try {
   for (const runtime of chosen) {
