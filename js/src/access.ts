@@ -244,7 +244,7 @@ export function imageOf(machine: Machine, source: string): ResolvedImage {
     kind: image.kind,
     digest: image.manifest.digest,
     top: { digest: top.digest, mediaType: top.mediaType, bytes: bytes("top") },
-    manifest: { ...image.manifest, bytes: bytes("manifest") },
+    manifest: { digest: image.manifest.digest, mediaType: image.manifest.mediaType, bytes: bytes("manifest") },
     configDescriptor: image.config,
     configBytes: bytes("config"),
     config: image.imageConfig,

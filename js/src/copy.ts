@@ -1,4 +1,4 @@
-import { Access, type Operation } from "./access.js";
+import { Access, type Operation, type ResolveOutcome } from "./access.js";
 import { Verifying, type Consumer } from "./blobs.js";
 import type { BlobDestination, BlobStaging } from "./destination.js";
 import type { Decoding, LayerFeed } from "./layer.js";
@@ -60,9 +60,8 @@ async function copyOne(access: Access, copy: BlobCopy, staging: BlobStaging): Pr
     (blob) => writing(access, copy, staging, plan.image, blob),
   );
   for (const { descriptor, bytes } of plan.small) await staging.keep(descriptor, bytes);
-  const { digest, mediaType, bytes } = plan.named;
-  const top = { digest, mediaType, size: bytes.length };
-  const warnings = await staging.complete(top, access.reference);
+  const { digest, mediaType } = plan.named;
+  const warnings = await staging.complete(descriptorOf(plan.named), access.reference);
   for (const warning of warnings) access.operation.warnings.add(warning);
   return { source: access.typed, digest, mediaType, warnings: [...access.operation.warnings] };
 }
@@ -75,7 +74,7 @@ async function planOfImage(access: Access): Promise<Plan> {
     named: manifest,
     small: [
       { descriptor: configDescriptor, bytes: configBytes },
-      { descriptor: { ...manifest, size: manifest.bytes.length }, bytes: manifest.bytes },
+      { descriptor: descriptorOf(manifest), bytes: manifest.bytes },
     ],
     blobs: image.layers,
     image,
@@ -91,12 +90,17 @@ function planOfEverything(access: Access): Promise<Plan> {
         const small = outcome.manifests.map((descriptor, index) => {
           return { descriptor, bytes: machine.call((machine) => machine.manifestBytes(index)) };
         });
-        const top = JSON.parse(resolved.call((machine) => machine.outcome())) as { readonly top: RawManifest };
+        const { top } = JSON.parse(resolved.call((machine) => machine.outcome())) as ResolveOutcome;
         const bytes = resolved.call((machine) => machine.bytes("top"));
-        return { named: { ...top.top, bytes }, small, blobs: outcome.blobs, image: undefined };
+        const named = { digest: top.digest, mediaType: top.mediaType, bytes };
+        return { named, small, blobs: outcome.blobs, image: undefined };
       },
     ),
   );
+}
+
+function descriptorOf({ digest, mediaType, bytes }: RawManifest): Descriptor {
+  return { digest, mediaType, size: bytes.length };
 }
 
 interface ClosureOutcome {

@@ -46,7 +46,6 @@ class Running {
   readonly #machine: Machine;
   readonly #host: Host;
   readonly #sinks: Sinks | undefined;
-  readonly #began = performance.now();
   readonly #flows = new Map<number, Flow>();
   /** What ends each job's exchange. */
   readonly #exchanges = new Map<number, AbortController>();
@@ -76,7 +75,7 @@ class Running {
           continue;
         }
         const answer = await this.#answer(next.wait);
-        if (answer !== undefined) this.#machine.handle(answer.input, answer.bytes, this.#now());
+        if (answer !== undefined) this.#machine.handle(answer.input, answer.bytes, now());
       }
     } finally {
       signal?.removeEventListener("abort", interrupt);
@@ -98,7 +97,7 @@ class Running {
       let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        if (until !== null) timer = setTimeout(resolve, Math.max(0, until - this.#now()));
+        if (until !== null) timer = setTimeout(resolve, Math.max(0, until - now()));
       });
       this.#wake = undefined;
       clearTimeout(timer);
@@ -108,9 +107,6 @@ class Running {
     return { input: { input: "tick" }, bytes: undefined };
   }
 
-  #now(): number {
-    return Math.ceil(performance.now() - this.#began);
-  }
 
   /** Does work aside; what it throws ends the plan. */
   #aside(work: () => Promise<void>): void {
@@ -270,4 +266,9 @@ class Running {
     flow?.body?.close();
     await flow?.sink.abort(undefined);
   }
+}
+
+/** Milliseconds on a clock that never goes back, and that all plans share: tokens outlive a plan. */
+function now(): number {
+  return Math.ceil(performance.now());
 }

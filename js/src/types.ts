@@ -45,6 +45,8 @@ export interface Retry {
   readonly attempts: number;
   readonly firstPause: number;
   readonly longestPause: number;
+  /** The longest pause that a registry may ask for. */
+  readonly longestRetryAfter: number;
 }
 
 /** How long to wait for a registry, in milliseconds. */
