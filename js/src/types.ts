@@ -119,6 +119,8 @@ export interface Counts {
   readonly directories: number;
   readonly symlinks: number;
   readonly hardLinks: number;
+  /** FIFOs and devices together. */
+  readonly specials: number;
   readonly fifos: number;
   readonly devices: number;
   /** Tar entries of all layers, whiteouts included. */
