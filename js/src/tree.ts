@@ -1,5 +1,5 @@
 import type { Border, Engine } from "./engine.js";
-import { closed } from "./errors.js";
+import { closed, OciError } from "./errors.js";
 import type { DecodedLayer } from "./layer.js";
 import { encodeName } from "./name.js";
 import { decodeRecords, type Entry } from "./record.js";
@@ -74,12 +74,12 @@ class Tree implements MergedTree {
   }
 
   stat(path: string, follow: boolean): Entry | undefined {
-    const record = this.#call((tree) => tree.stat(encodePath(path), follow));
+    const record = this.#at(path, (tree, bytes) => tree.stat(bytes, follow));
     return record === undefined ? undefined : decodeRecords(record)[0];
   }
 
   readdir(path: string): Entry[] | undefined {
-    const records = this.#call((tree) => tree.readdir(encodePath(path)));
+    const records = this.#at(path, (tree, bytes) => tree.readdir(bytes));
     return records === undefined ? undefined : decodeRecords(records);
   }
 
@@ -106,7 +106,7 @@ class Tree implements MergedTree {
   }
 
   tarHeader(path: string): Uint8Array {
-    return this.#call((tree) => tree.tarHeader(encodePath(path)));
+    return this.#at(path, (tree, bytes) => tree.tarHeader(bytes));
   }
 
   tarTrailer(): Uint8Array {
@@ -130,6 +130,18 @@ class Tree implements MergedTree {
       else high = middle;
     }
     return low;
+  }
+
+  /** Calls the tree about a path. A path that leads out of the image is the caller's fault, not the image's. */
+  #at<T>(path: string, work: (tree: FileTree, bytes: Uint8Array) => T): T {
+    const bytes = encodePath(path);
+    try {
+      return this.#call((tree) => work(tree, bytes));
+    } catch (error) {
+      if (!(error instanceof OciError) || error.code !== "unsafe-name") throw error;
+      const advice = "give a path inside the image";
+      throw new OciError(error.code, error.message, { errorClass: "usage", advice, cause: error.cause });
+    }
   }
 
   #call<T>(work: (tree: FileTree) => T): T {
