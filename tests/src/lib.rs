@@ -5,6 +5,7 @@
 //! - [`registry`] serves it on loopback, with every fault a network can show;
 //! - [`tls`] makes certificate authorities that live as long as a test;
 //! - [`docker_registry`] starts the `distribution` registry that Debian packages, and fills it with `skopeo`;
+//! - [`debian`] builds a real image;
 //! - [`process`] runs commands and measures them;
 //! - [`compare`] holds two directories against each other, path by path.
 //!
@@ -15,6 +16,8 @@
 #[cfg(unix)]
 pub mod compare;
 pub mod content;
+#[cfg(unix)]
+pub mod debian;
 #[cfg(unix)]
 pub mod docker_registry;
 pub mod image;

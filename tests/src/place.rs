@@ -29,6 +29,16 @@ impl Place {
         Self(tempfile::tempdir().expect("a temporary folder can be made"))
     }
 
+    /// Makes an empty folder inside another.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no room for one.
+    #[must_use]
+    pub fn within(folder: &Path) -> Self {
+        Self(tempfile::tempdir_in(folder).expect("a temporary folder can be made"))
+    }
+
     /// Returns the folder.
     #[must_use]
     pub fn root(&self) -> &Path {
