@@ -1,6 +1,7 @@
 //! References, tokens, refusals, redirects and retries.
 
 use super::*;
+use crate::url::Scheme;
 
 fn resolve(text: &str) -> Scenario<Resolve> {
     let mut scenario = Scenario::new(session(text), Resolve::new(&reference(text), Want::Manifest));
@@ -72,6 +73,41 @@ fn a_bearer_challenge_is_answered_with_the_password_at_the_realm_and_the_token_a
     assert_eq!(request.headers.get("Authorization"), Some("Bearer t1"));
     scenario.respond(job, 200, &[], &empty_image());
     scenario.end().expect("resolved");
+}
+
+#[test]
+fn a_plain_realm_gets_the_password_only_between_a_registry_and_an_issuer_on_loopback() {
+    for (registry, realm, given) in [
+        ("127.0.0.1:5000", "http://127.0.0.1:5001/token", true),
+        ("localhost:5000", "http://127.0.0.1:5001/token", true),
+        ("127.0.0.1:5000", "http://auth.example/token", false),
+        ("127.0.0.1:5000", "http://10.0.0.2/token", false),
+    ] {
+        let text = format!("{registry}/a:1");
+        let plan = Resolve::new(&reference(&text), Want::Manifest);
+        let mut scenario = Scenario::new(session(&text).credential(password()), plan);
+        scenario.nothing_stored();
+        let (job, _) = scenario.get(&format!("http://{registry}/v2/a/manifests/1"));
+        scenario.respond(job, 401, &[("WWW-Authenticate", &format!("Bearer realm=\"{realm}\""))], b"");
+        let Effect::Fetch { request, .. } = scenario.effect() else { panic!("a token is asked for") };
+        assert!(request.url.as_str().starts_with(realm), "{}", request.url.as_str());
+        assert_eq!(request.headers.get("Authorization").is_some(), given, "{registry} {realm}");
+    }
+    // Plain http by choice makes no registry one on loopback, and over TLS there is no plain realm at all.
+    for (registry, scheme, realm) in [
+        ("registry.example", Scheme::Http, "http://127.0.0.1:5001/token"),
+        ("10.0.0.1", Scheme::Http, "http://127.0.0.1:5001/token"),
+        ("127.0.0.1:5000", Scheme::Https, "http://127.0.0.1:5001/token"),
+    ] {
+        let reference = reference(&format!("{registry}/a:1"));
+        let session = Session::new(&reference, Network::Online).scheme(&reference, scheme).credential(password());
+        let mut scenario = Scenario::new(session, Resolve::new(&reference, Want::Manifest));
+        scenario.nothing_stored();
+        let Effect::Fetch { job, .. } = scenario.effect() else { panic!("the manifest is asked for") };
+        scenario.respond(job, 401, &[("WWW-Authenticate", &format!("Bearer realm=\"{realm}\""))], b"");
+        let error = scenario.error();
+        assert_eq!(error.class(), Class::Refused, "{registry} {realm}: {error}");
+    }
 }
 
 #[test]
