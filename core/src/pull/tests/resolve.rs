@@ -43,6 +43,37 @@ fn a_remembered_tag_costs_a_head_and_what_is_stored_is_verified() {
 }
 
 #[test]
+fn a_head_that_is_refused_or_does_not_tell_falls_back_to_get() {
+    let digest = Digest::of(Algorithm::Sha256, &empty_image());
+    let recalled = || {
+        let text = "registry.example/a:1";
+        let mut scenario = Scenario::new(session(text), Resolve::new(&reference(text), Want::Manifest));
+        let Effect::Recall { job, .. } = scenario.effect() else { panic!("the tag is recalled first") };
+        scenario.input(Input::Recalled { job, digest: digest.clone() });
+        let (job, _) = scenario.request(Method::Head, "https://registry.example/v2/a/manifests/1");
+        (scenario, job)
+    };
+    for (status, headers) in
+        [(403, &[][..]), (405, &[]), (404, &[]), (200, &[]), (200, &[("Docker-Content-Digest", "sha256:../../x")])]
+    {
+        let (mut scenario, job) = recalled();
+        scenario.respond(job, status, headers, b"");
+        let (job, _) = scenario.get("https://registry.example/v2/a/manifests/1");
+        scenario.respond(job, 200, &[], &empty_image());
+        assert_eq!(scenario.end().expect("resolved").top.digest, digest, "{status} {headers:?}");
+    }
+    // A registry that is down is not asked all over again.
+    let (mut scenario, mut job) = recalled();
+    for _ in 1..RetryPolicy::default().attempts {
+        scenario.respond(job, 503, &[], b"");
+        scenario.sleep();
+        (job, _) = scenario.request(Method::Head, "https://registry.example/v2/a/manifests/1");
+    }
+    scenario.respond(job, 503, &[], b"");
+    assert!(matches!(scenario.error(), PullError::Status { status: 503, .. }));
+}
+
+#[test]
 fn a_pinned_digest_that_does_not_match_is_an_error() {
     let digest = Digest::of(Algorithm::Sha256, b"something else");
     let text = format!("registry.example/a:1@{digest}");
