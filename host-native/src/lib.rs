@@ -56,7 +56,7 @@ pub use oci_fetcher_core::reference::Reference;
 pub use oci_fetcher_core::report::Report;
 pub use oci_fetcher_core::source::Source;
 pub use options::{Auth, CachePolicy, Destination, NetworkUse, PlainHttp, Platforms, PullOptions};
-pub use pulled::{Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, WasmKind};
+pub use pulled::{Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, Referrers, WasmKind};
 pub use staging::Existing;
 
 /// The examples of the README, as tests.

@@ -41,6 +41,16 @@ pub struct ImageInfo {
     pub synthesised: bool,
 }
 
+/// What refers to a manifest.
+#[derive(Clone, Debug)]
+pub struct Referrers {
+    /// The manifest.
+    pub subject: Digest,
+    /// Descriptors of the manifests that name it as their subject, in the registry's order; nothing
+    /// of them is verified or made safe for a terminal.
+    pub manifests: Vec<Descriptor>,
+}
+
 /// What a pull did.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
