@@ -57,7 +57,7 @@ pub use oci_fetcher_core::reference::Reference;
 pub use oci_fetcher_core::report::Report;
 pub use oci_fetcher_core::source::Source;
 pub use options::{Auth, CachePolicy, Destination, NetworkUse, PlainHttp, Platforms, PullOptions};
-pub use pulled::{Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, Referrers, WasmKind};
+pub use pulled::{Checked, Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, Referrers, WasmKind};
 pub use staging::Existing;
 pub use temporary::AtomicFile;
 

@@ -55,7 +55,7 @@ mod tests;
 use crate::time::Time;
 
 pub use blobs::{BlobOutcome, Blobs};
-pub use closure::{Closure, ClosureOutcome};
+pub use closure::{Closure, ClosureBlob, ClosureOutcome};
 pub use effect::{Effect, Failure, FailureKind, Input, JobId, Note, Stored, Verdict};
 pub use error::{Place, PullError};
 pub use fetched::Fetched;

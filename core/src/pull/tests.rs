@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a scenario names the one thing that it expects")]
 
+mod closure;
 mod listing;
 mod resolve;
 mod transfer;

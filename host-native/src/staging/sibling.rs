@@ -12,15 +12,16 @@ use crate::temporary::{ANONYMOUS, ASIDE, for_each_dead, open, random_name, renam
 
 /// Marks the directory around this one as being filled: if we are killed, all in it is ours.
 ///
-/// The mark is a socket, which no archive can hold, so that no image can bring one.
+/// The mark is a socket, which no archive can hold, so that no image can bring one. Without a mark a
+/// killed run is not recognised, and the next says that the directory is not empty.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn mark_in_place(marker: &Path) {
-    // Without a mark a killed run is not recognised, and the next says that the directory is not empty.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        use rustix::fs::{CWD, FileType, Mode, mknodat};
-        let _ = mknodat(CWD, marker.join(MARK), FileType::Socket, Mode::RUSR, 0);
-    }
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let _ = mknodat(CWD, marker.join(MARK), FileType::Socket, Mode::RUSR, 0);
 }
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn mark_in_place(_: &Path) {}
 
 /// The name of the mark in a work directory that lies in its destination.
 const MARK: &str = "filling";

@@ -22,15 +22,29 @@ pub(crate) enum Access {
     Usual,
 }
 
+impl Access {
+    #[cfg(unix)]
+    fn apply(self, builder: &mut tempfile::Builder<'_, '_>) {
+        match self {
+            // As they are made without a word.
+            Self::Private => {}
+            Self::Usual => {
+                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            }
+        }
+    }
+
+    /// Elsewhere, files inherit their permissions.
+    #[cfg(not(unix))]
+    fn apply(self, _: &mut tempfile::Builder<'_, '_>) {}
+}
+
 impl TemporaryFile {
     /// Creates an empty one in `folder`, whose name begins with `prefix`.
     pub(crate) fn create(folder: &Path, prefix: &OsStr, access: Access) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(prefix).rand_bytes(RANDOM_CHARACTERS);
-        #[cfg(unix)]
-        if access == Access::Usual {
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        }
+        access.apply(&mut builder);
         loop {
             let file = builder.tempfile_in(folder)?;
             let is_taken = match file.as_file().try_lock() {
