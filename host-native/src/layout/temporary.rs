@@ -67,14 +67,14 @@ pub(super) fn is_temporary(name: &std::ffi::OsStr) -> bool {
     temporary::is_temporary(name, ANONYMOUS.as_ref())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn files_are_private_until_they_are_finished() {
-        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mode = |file: &File| file.metadata().expect("there").permissions().mode() & 0o7777;
         let reference = folder.path().join("reference");
