@@ -163,7 +163,12 @@ impl Error {
 
     /// Tells whether bytes were wrong that fetching them anew could set right.
     pub(crate) fn is_wrong_bytes(&self) -> bool {
-        matches!(self, Self::Layer { .. } | Self::Blob(_)) && self.class() == Class::Integrity
+        matches!(self, Self::Layer { .. } | Self::Blob(_)) && self.class() == Class::Integrity && !self.is_wrong_claim()
+    }
+
+    /// Tells whether a blob is what its digest says, and only its image's config says otherwise.
+    pub(crate) fn is_wrong_claim(&self) -> bool {
+        matches!(self, Self::Layer { source: LayerError::DiffId { .. }, .. })
     }
 
     fn explain(&self) -> Option<&dyn Explain> {

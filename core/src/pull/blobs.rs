@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use super::effect::{Effect, JobId, Stored, Verdict};
 use super::engine::{Engine, Event};
-use super::error::{Place, PullError};
+use super::error::PullError;
 use super::sealed::Steps;
-use super::session::Network;
 use crate::manifest::Descriptor;
 
 /// The plan that transfers a list of blobs.
@@ -94,17 +93,12 @@ impl Steps for Blobs {
                     }
                     Stored::Partial { length } => {
                         let what = || format!("the blob {}", descriptor.digest);
-                        let place = match engine.session.network {
-                            Network::Online => {
-                                transfer.stored = length > 0;
-                                self.outcome.fetched += 1;
-                                engine.stream(job, &descriptor, length);
-                                return None;
-                            }
-                            Network::Offline => Place::Cache,
-                            Network::Local => Place::Source,
-                        };
-                        return Some(Err(PullError::NotStored { what: what(), place }));
+                        if let Err(error) = engine.session.must_be_online(what) {
+                            return Some(Err(error));
+                        }
+                        transfer.stored = length > 0;
+                        self.outcome.fetched += 1;
+                        engine.stream(job, &descriptor, length);
                     }
                 }
                 None

@@ -71,7 +71,8 @@ pub enum Effect {
         /// The blob.
         descriptor: Arc<Descriptor>,
     },
-    /// Send a request whose body belongs into the job's sink.
+    /// Send a request whose body belongs into the job's sink; where the job has none, only the head is
+    /// wanted, and the body is closed at once.
     ///
     /// Answer: [`Input::Head`] as soon as the head is there (a body of an error status is read up
     /// to the token limit and comes with it), or [`Input::Failed`].

@@ -190,6 +190,11 @@ impl PullError {
     pub(super) fn naming(self, what: impl FnOnce() -> String) -> Self {
         if let Self::NotFound { message, .. } = self { Self::NotFound { what: what(), message } } else { self }
     }
+
+    /// Tells whether a refusal may be of HEAD alone, so that GET is worth a try.
+    pub(super) fn may_be_of_head_alone(&self) -> bool {
+        matches!(self, Self::Denied { status: 403, .. } | Self::Status { status: 405 | 501, .. })
+    }
 }
 
 fn told(message: &Option<String>) -> String {

@@ -42,6 +42,8 @@ pub(super) struct Exchange {
 pub(super) enum Purpose {
     /// A whole small body, for the plan.
     Whole { limit: u64 },
+    /// The head of an answer whose body is not wanted, for the plan.
+    Head,
     /// A blob's body, for the host's sink.
     Stream(Stream),
     /// A token, for every exchange that waits for one from `origin`.
@@ -113,7 +115,7 @@ impl Exchange {
     pub(super) fn next_elsewhere(&mut self) -> Option<Url> {
         match &mut self.purpose {
             Purpose::Stream(stream) => stream.elsewhere.pop_front(),
-            Purpose::Whole { .. } | Purpose::Token { .. } | Purpose::Ping { .. } => None,
+            Purpose::Whole { .. } | Purpose::Head | Purpose::Token { .. } | Purpose::Ping { .. } => None,
         }
     }
 
@@ -148,7 +150,7 @@ impl Exchange {
             (Trouble::Short, Purpose::Stream(stream)) => {
                 PullError::Short { digest: stream.digest.clone(), held: stream.held, size: stream.size, attempts }
             }
-            (Trouble::Short, Purpose::Whole { .. } | Purpose::Token { .. } | Purpose::Ping { .. }) => {
+            (Trouble::Short, Purpose::Whole { .. } | Purpose::Head | Purpose::Token { .. } | Purpose::Ping { .. }) => {
                 PullError::Protocol { request, reason: "the body ended early".to_owned() }
             }
             (Trouble::Below(source), _) => PullError::Exchange { request, attempts, source },

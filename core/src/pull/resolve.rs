@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::effect::{Effect, JobId};
 use super::engine::{Engine, Event};
-use super::error::{Place, PullError};
+use super::error::PullError;
 use super::fetched::{self, Fetched, unusable};
 use super::load::{Kind, Load};
 use super::sealed::Steps;
@@ -241,14 +241,11 @@ impl Resolve {
                     Err(error) => Some(Err(error)),
                 }
             }
-            (None, Network::Online) => self.get(engine),
-            (None, Network::Offline) => self.not_stored(Place::Cache),
-            (None, Network::Local) => self.not_stored(Place::Source),
+            (None, _) => match engine.session.must_be_online(|| format!("the tag {}", self.tag())) {
+                Ok(()) => self.get(engine),
+                Err(error) => Some(Err(error)),
+            },
         }
-    }
-
-    fn not_stored(&self, place: Place) -> Flow {
-        Some(Err(PullError::NotStored { what: format!("the tag {}", self.tag()), place }))
     }
 
     fn asked(&mut self, job: JobId, event: Event, engine: &mut Engine) -> Flow {
@@ -268,8 +265,11 @@ impl Resolve {
                     None => self.get(engine),
                 }
             }
-            Some(Err(error @ (PullError::Exchange { .. } | PullError::Token { .. }))) => Some(Err(error)),
-            Some(Err(_)) => self.get(engine),
+            // GET's answer says why, too.
+            Some(Err(error)) if error.may_be_of_head_alone() || matches!(error, PullError::NotFound { .. }) => {
+                self.get(engine)
+            }
+            Some(Err(error)) => Some(Err(error)),
         }
     }
 

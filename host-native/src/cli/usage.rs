@@ -24,7 +24,7 @@ pub(crate) enum UsageError {
     Exists { path: PathBuf },
     #[error("{} is a directory", path.display())]
     IsDirectory { path: PathBuf },
-    #[error("only registries list tags")]
+    #[error("only registries list tags and referrers")]
     NotRegistry,
     #[error("--username is for one registry, and the sources are of several")]
     SeveralRegistries,
