@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::auth::Access;
-use super::effect::{Effect, Failure, Input, JobId, Note, Stored, Verdict};
+use super::effect::{Effect, Failure, FailureKind, Input, JobId, Note, Stored, Verdict};
 use super::error::PullError;
 use super::exchange::{Exchange, Purpose, State, Stream, Trouble, registry_message};
 use super::redirect;
@@ -335,6 +335,11 @@ impl Engine {
                 self.send(job);
             }
             404 if exchange.has_elsewhere() => self.elsewhere(job),
+            400 if let Some(message) = exchange.tls_expected(&body) => {
+                let source = Failure { kind: FailureKind::TlsExpected, message };
+                let error = exchange.give_up(Trouble::Below(source));
+                self.end(job, error);
+            }
             status => {
                 let message = registry_message(&body);
                 let request = exchange.name();
