@@ -144,6 +144,7 @@ impl Http {
                 .connect_timeout(deadlines.connect)
                 .tcp_nodelay(true)
                 .dns_resolver(Resolver);
+            let builder = if proxies_are_ruled_out() { builder.no_proxy() } else { builder };
             if authorities.is_empty() { builder } else { builder.tls_certs_merge(authorities.clone()) }
         };
         let plain = builder().build().map_err(TlsError::SetUp)?;
@@ -201,6 +202,12 @@ impl Http {
         let head = ResponseHead { status: response.status().as_u16(), headers };
         Ok((head, Body { response, no_progress: self.deadlines.no_progress }))
     }
+}
+
+/// Tells whether `$NO_PROXY` lists `*`, which reqwest holds against names but not against addresses.
+fn proxies_are_ruled_out() -> bool {
+    let exceptions = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
+    exceptions.is_ok_and(|exceptions| exceptions.split(',').any(|exception| exception.trim() == "*"))
 }
 
 /// The body of an answer, piece by piece.
