@@ -207,6 +207,30 @@ fn a_password_goes_over_tls_to_who_asks_for_it() {
 }
 
 #[test]
+fn a_password_stays_with_the_registry() {
+    let place = Place::new();
+    // Another server that asks for a password itself, and one that gives to everybody.
+    for (storage, exit) in [(Options::new(), 0), (Options::new().basic("ann", PASSWORD), 4)] {
+        let storage = Registry::start(content(), storage);
+        let to_storage = Rule::on(Method::Get, "/v2/app/blobs/*").then(Action::RedirectOrigin(storage.origin()));
+        let registry = Registry::start(content(), Options::new().basic("ann", PASSWORD).rule(to_storage));
+        let (source, out) = (source(&registry), place.text("out"));
+        let arguments = ["pull", &source, &out, "-v", "--force", "--no-cache", "--username", "ann", "--password-stdin"];
+        let pulled = measure_with_input(&place.command(&arguments), PASSWORD.as_bytes());
+        assert_shows_nothing(&pulled);
+        pulled.expect_code(exit);
+        let seen = storage.requests();
+        assert!(!seen.is_empty() && seen.iter().all(|request| request.header("authorization").is_none()), "{seen:?}");
+    }
+    // It is meant for one registry.
+    let (one, other) = (Registry::open(content()), Registry::open(content()));
+    let (one, other, out) = (source(&one), source(&other), place.text("merged"));
+    let arguments = ["pull", &one, &other, &out, "--json", "--username", "ann", "--password-stdin"];
+    let refused = measure_with_input(&place.command(&arguments), PASSWORD.as_bytes()).expect_code(2);
+    assert_eq!(refused.json()["error"]["code"], "several-registries");
+}
+
+#[test]
 fn a_challenge_may_name_several_schemes() {
     let place = Place::new();
     let basic = [

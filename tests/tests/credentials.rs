@@ -230,7 +230,6 @@ fn the_first_place_that_has_an_entry_wins() {
     ] {
         let mut command = ask(1, &["--json"]);
         command.env("DOCKER_AUTH_CONFIG", &inline);
-        // `-v` and `--json` go together.
         let asked = run(&command);
         match expected {
             Ok(user) => {
@@ -289,17 +288,15 @@ fn docker_hub_is_known_by_its_old_address() {
     let helpers = Helpers::new();
     let authority = Authority::new();
     helpers.0.write("ca.pem", authority.pem());
-    let names = ["registry-1.docker.io", "auth.docker.io"];
     let mut content = Content::new();
     content.push("library/app", "latest", Image::new().layer(Layer::new().file("a", b"of the hub")));
     let issuer = Issuer::new().account("ann", SECRET, "library/*").realm("https://auth.docker.io/token");
-    let options = Options::new().tls(Tls::new(authority.server_named(&names))).tokens(issuer);
+    let options = Options::new()
+        .tls(Tls::new(authority.server_named(&["registry-1.docker.io", "auth.docker.io"])))
+        .tokens(issuer);
     let registry = Registry::start(content, options);
-    let proxy = ForwardProxy::start(&names.map(|name| (name, registry.address())).map(|(name, address)| {
-        let named: &'static str =
-            if name.starts_with("auth") { "auth.docker.io:443" } else { "registry-1.docker.io:443" };
-        (named, address)
-    }));
+    let address = registry.address();
+    let proxy = ForwardProxy::start(&[("registry-1.docker.io:443", address), ("auth.docker.io:443", address)]);
     let hub = "https://index.docker.io/v1/";
     helpers.install_answering("keychain", "ann", SECRET);
     let by_auths = auths(&[(hub, "ann"), ("registry.example", "bob")]);

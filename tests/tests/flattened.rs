@@ -2,12 +2,14 @@
 #![cfg(unix)]
 
 use std::ffi::OsStr;
+use std::process::Command;
 
 use oci_fetcher_tests::compare::Comparison;
 use oci_fetcher_tests::content::Content;
 use oci_fetcher_tests::image::{Compression, Image, Layer};
 use oci_fetcher_tests::place::Place;
 use oci_fetcher_tests::process::{measure, required, run};
+use oci_fetcher_tests::program;
 use oci_fetcher_tests::registry::{Action, Method, Options, Registry, Rule};
 
 /// Most of what a tar can hold, with names that need a pax header.
@@ -51,11 +53,15 @@ fn source(registry: &Registry) -> String {
     format!("{}/app:1", registry.host())
 }
 
+/// Returns what a program lists, a path a line, without the root and the slashes of directories.
 fn listed(program: &str, package: &str, arguments: &[&str]) -> Vec<String> {
-    let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
-    let listed = String::from_utf8(run(&required(program, package), &arguments)).expect("UTF-8");
-    let name = |line: &str| line.trim_start_matches("./").trim_end_matches('/').to_owned();
-    listed.lines().map(name).filter(|name| !name.is_empty() && name != ".").collect()
+    let mut command = Command::new(required(program, package));
+    // Listings escape what is not ASCII unless the locale says that it is text.
+    let output = command.args(arguments).env("LC_ALL", "C.UTF-8").output().expect("it runs");
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let path = |line: &str| line.trim_start_matches("./").trim_end_matches('/').to_owned();
+    text.lines().map(path).filter(|path| !path.is_empty() && path != ".").collect()
 }
 
 #[test]
@@ -67,7 +73,6 @@ fn every_reader_sees_the_tree_of_the_directory() {
     place.run(&["pull", &source(&registry), "--tar", &tar]).expect_code(0);
 
     let directory = place.text("directory");
-    // Names as they are: the listings of tar escape what is not ASCII unless told otherwise.
     let mut names = listed("find", "findutils", &[&directory, "-mindepth", "1", "-printf", "%P\n"]);
     names.sort();
     let python = "import sys, tarfile\nfor member in tarfile.open(sys.argv[1]): print(member.name)";
@@ -76,13 +81,7 @@ fn every_reader_sees_the_tree_of_the_directory() {
         ("bsdtar", "libarchive-tools", &["-tf", &tar]),
         ("python3", "python3", &["-c", python, &tar]),
     ] {
-        let mut command = std::process::Command::new(required(program, package));
-        let output = command.args(arguments).env("LC_ALL", "C.UTF-8").output().expect("it runs");
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).expect("UTF-8");
-        let name = |line: &str| line.trim_start_matches("./").trim_end_matches('/').to_owned();
-        let found: Vec<String> = text.lines().map(name).filter(|name| !name.is_empty() && name != ".").collect();
-        assert_eq!(found, names, "{program}, in byte order");
+        assert_eq!(listed(program, package, arguments), names, "{program}, in byte order");
     }
     for (program, package, options) in [
         ("tar", "tar", &["--numeric-owner", "--xattrs", "--xattrs-include=*", "-xpf"][..]),
@@ -171,8 +170,8 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     content.push("app", "1", Image::new().layer(Layer::new().file("big", vec![1; 20_000_000])));
     let registry = Registry::open(content);
     let command = place.command(&["pull", &source(&registry), "--tar", "-"]);
-    let mut shell = std::process::Command::new("bash");
-    oci_fetcher_tests::program::isolate(&mut shell, place.root());
+    let mut shell = Command::new("bash");
+    program::isolate(&mut shell, place.root());
     shell.args(["-c", "\"$@\" | head -c 1000 | wc -c; exit ${PIPESTATUS[0]}", "bash"]);
     let ended = measure(shell.arg(command.get_program()).args(command.get_args())).expect_code(0);
     assert_eq!(ended.stdout_text().trim(), "1000");

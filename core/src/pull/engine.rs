@@ -435,7 +435,13 @@ impl Engine {
         }
         match failure {
             Some(failure) if !failure.kind.is_transient() => {
-                let error = exchange.give_up(Trouble::Below(failure));
+                let for_token = matches!(exchange.purpose, Purpose::Token { .. } | Purpose::Ping { .. });
+                let error = if for_token && failure.kind == FailureKind::TooLarge {
+                    let what = format!("the answer to {}", exchange.name());
+                    PullError::Limit { what, limit: self.session.limits.token_bytes, option: "--max-token-bytes" }
+                } else {
+                    exchange.give_up(Trouble::Below(failure))
+                };
                 self.end(job, error);
             }
             Some(failure) => self.trouble(job, Trouble::Below(failure), None),
