@@ -140,7 +140,7 @@ fn safe_title(title: &str) -> Result<EntryPath, ArtifactError> {
 
 /// Tells whether a blob is of a WebAssembly type, and so has to begin as a binary does.
 pub(crate) fn claims_wasm(descriptor: &Descriptor) -> bool {
-    matches!(descriptor.media_type, MediaType::Wasm | MediaType::WasmLayer)
+    matches!(descriptor.media_type, MediaType::Wasm | MediaType::WasmLayer | MediaType::WasmModuleLayer)
 }
 
 /// Reads the first bytes of a WebAssembly binary: magic, version and layer.

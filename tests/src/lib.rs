@@ -3,6 +3,7 @@
 //! - [`image`] builds layers, images, indexes and artifacts, good and bad, byte for byte the same each time;
 //! - [`content`] is what a registry holds;
 //! - [`registry`] serves it on loopback, with every fault a network can show;
+//! - [`forward_proxy`] stands between a client and a registry;
 //! - [`tls`] makes certificate authorities that live as long as a test;
 //! - [`docker_registry`] starts the `distribution` registry that Debian packages, and fills it with `skopeo`;
 //! - [`debian`] builds a real image;
@@ -20,6 +21,7 @@ pub mod content;
 pub mod debian;
 #[cfg(unix)]
 pub mod docker_registry;
+pub mod forward_proxy;
 pub mod image;
 #[cfg(unix)]
 pub mod place;

@@ -62,6 +62,10 @@ impl Blobs {
             if descriptor.digest.algorithm().is_none() {
                 return Some(Err(PullError::Algorithm { digest: descriptor.digest.clone() }));
             }
+            if let Some(data) = &descriptor.data {
+                // It was verified when the manifest was read, so that nothing has to be fetched.
+                engine.tell(Effect::Keep { digest: descriptor.digest.clone(), bytes: data.as_slice().into() });
+            }
             let job = engine.open(index, descriptor.clone());
             self.active.insert(job, Transfer { index, descriptor, stored: false });
         }

@@ -254,8 +254,12 @@ pub enum FailureKind {
     Connect,
     /// TLS failed: a certificate that is not trusted, a wrong name, another protocol.
     Tls,
+    /// The peer wants a client certificate, or another one than it was shown.
+    ClientCertificate,
     /// The peer spoke plain HTTP where TLS was expected.
     PlainHttp,
+    /// The peer expected TLS where plain HTTP was spoken.
+    TlsExpected,
     /// A deadline passed.
     TimedOut,
     /// The connection broke, or the body ended early.
@@ -272,7 +276,13 @@ impl FailureKind {
     pub const fn is_transient(self) -> bool {
         match self {
             Self::Connect | Self::TimedOut | Self::Broken => true,
-            Self::UnknownHost | Self::Tls | Self::PlainHttp | Self::TooLarge | Self::Forbidden => false,
+            Self::UnknownHost
+            | Self::Tls
+            | Self::ClientCertificate
+            | Self::PlainHttp
+            | Self::TlsExpected
+            | Self::TooLarge
+            | Self::Forbidden => false,
         }
     }
 }
@@ -283,7 +293,9 @@ impl fmt::Display for FailureKind {
             Self::UnknownHost => "unknown host",
             Self::Connect => "cannot connect",
             Self::Tls => "TLS failed",
+            Self::ClientCertificate => "the server demands a client certificate that it trusts",
             Self::PlainHttp => "the server speaks plain http, not https",
+            Self::TlsExpected => "the server speaks https, not plain http",
             Self::TimedOut => "deadline passed",
             Self::Broken => "connection broke",
             Self::TooLarge => "body too large",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::auth::Access;
-use super::effect::{Effect, Failure, Input, JobId, Note, Stored, Verdict};
+use super::effect::{Effect, Failure, FailureKind, Input, JobId, Note, Stored, Verdict};
 use super::error::PullError;
 use super::exchange::{Exchange, Purpose, State, Stream, Trouble, registry_message};
 use super::redirect;
@@ -348,6 +348,11 @@ impl Engine {
                 self.send(job);
             }
             404 if exchange.has_elsewhere() => self.elsewhere(job),
+            400 if let Some(message) = exchange.tls_expected(&body) => {
+                let source = Failure { kind: FailureKind::TlsExpected, message };
+                let error = exchange.give_up(Trouble::Below(source));
+                self.end(job, error);
+            }
             status => {
                 let message = registry_message(&body);
                 let request = exchange.name();
@@ -443,7 +448,13 @@ impl Engine {
         }
         match failure {
             Some(failure) if !failure.kind.is_transient() => {
-                let error = exchange.give_up(Trouble::Below(failure));
+                let for_token = matches!(exchange.purpose, Purpose::Token { .. } | Purpose::Ping { .. });
+                let error = if for_token && failure.kind == FailureKind::TooLarge {
+                    let what = format!("the answer to {}", exchange.name());
+                    PullError::Limit { what, limit: self.session.limits.token_bytes, option: "--max-token-bytes" }
+                } else {
+                    exchange.give_up(Trouble::Below(failure))
+                };
                 self.end(job, error);
             }
             Some(failure) => self.trouble(job, Trouble::Below(failure), None),

@@ -212,7 +212,9 @@ impl Explain for PullError {
                 FailureKind::UnknownHost
                 | FailureKind::Connect
                 | FailureKind::Tls
+                | FailureKind::ClientCertificate
                 | FailureKind::PlainHttp
+                | FailureKind::TlsExpected
                 | FailureKind::TimedOut
                 | FailureKind::Broken => Class::Network,
             },
@@ -239,7 +241,9 @@ impl Explain for PullError {
                 FailureKind::UnknownHost => "unknown-host",
                 FailureKind::Connect => "connect",
                 FailureKind::Tls => "tls",
+                FailureKind::ClientCertificate => "client-certificate",
                 FailureKind::PlainHttp => "plain-http",
+                FailureKind::TlsExpected => "tls-expected",
                 FailureKind::TimedOut => "timed-out",
                 FailureKind::Broken => "connection-broken",
                 FailureKind::TooLarge => "body-too-large",
@@ -275,6 +279,12 @@ impl Explain for PullError {
                 FailureKind::UnknownHost => "check the registry's name in the reference, and the network",
                 FailureKind::Connect => "check that the registry is reachable from here, and the proxy settings",
                 FailureKind::Tls => "pass the registry's certificate authority with --ca-file",
+                FailureKind::ClientCertificate => {
+                    "pass a certificate that the registry trusts with --cert-file and --key-file"
+                }
+                FailureKind::TlsExpected => {
+                    "leave out --plain-http; for a registry on this machine, pass its certificate authority with --ca-file"
+                }
                 FailureKind::PlainHttp => {
                     "pass --plain-http if the registry is meant to be spoken to without encryption"
                 }

@@ -12,7 +12,7 @@ use crate::request::Method;
 use crate::sanitise::{EXCERPT_CHARS, sanitise};
 use crate::time::Time;
 use crate::token::TokenRequest;
-use crate::url::{Origin, Url};
+use crate::url::{Origin, Scheme, Url};
 
 /// A request that has not been answered for good.
 #[derive(Debug)]
@@ -138,6 +138,14 @@ impl Exchange {
         self.failures
     }
 
+    /// Returns the first line of what a TLS server says to plain HTTP, if a 400 has this body.
+    pub(super) fn tls_expected(&self, body: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(body);
+        let lower = text.to_ascii_lowercase();
+        let says_so = self.at.scheme() == Scheme::Http && TLS_EXPECTED.iter().any(|words| lower.contains(words));
+        says_so.then(|| sanitise(text.lines().next().unwrap_or_default(), EXCERPT_CHARS))
+    }
+
     /// Names the request for messages: method and address without its query.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.method, self.at.redacted())
@@ -175,6 +183,13 @@ impl Trouble {
         }
     }
 }
+
+/// What the servers of Go, nginx and Apache say, in lower case.
+const TLS_EXPECTED: [&str; 3] = [
+    "http request to an https server",
+    "plain http request was sent to https port",
+    "speaking plain http to an ssl-enabled server port",
+];
 
 /// Returns what a registry says of an error (distribution-spec 1.1, "Error Codes"), safe to print.
 pub(super) fn registry_message(body: &[u8]) -> Option<String> {

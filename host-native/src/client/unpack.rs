@@ -19,10 +19,11 @@ use super::prepare::{Access, Operation, Resolution, blocking};
 use crate::chain::{Chain, Staged};
 use crate::disk::DiskFs;
 use crate::error::Error;
+use crate::observer::{Event, Observer};
 use crate::options::PullOptions;
 use crate::pulled::{Checked, Counts, ImageInfo, Pulled};
 use crate::spool::{LayerSpool, Spool, Spooled};
-use crate::staging::{self, Staging};
+use crate::staging::{self, Existing, Staging};
 use crate::work::{ImageWork, Link, Use};
 
 impl Client {
@@ -41,6 +42,11 @@ impl Client {
         };
         let staging = blocking(prepare.clone()).await?;
         let operation = self.operation()?;
+        if options.existing == Existing::InPlace {
+            operation.watch.on(&Event::Warning(
+                "the directory is filled in place: until the pull has succeeded, it may hold a part of the image",
+            ));
+        }
         let mut images = self.images(sources, &operation).await?;
         let mut staging = Some(staging);
         let (staging, merged) = self
