@@ -309,6 +309,8 @@ fn is_about_our_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied
+            // A signature that does not fit, as of an authority that was made anew under its old name.
+            | AlertDescription::DecryptError
     )
 }
 

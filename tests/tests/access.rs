@@ -66,11 +66,13 @@ fn a_registry_may_demand_a_client_certificate() {
     };
     let own = identity_options(&place, "own", &authority.client());
 
-    let refused = with(&[]).expect_code(5).stderr_text();
-    assert!(refused.contains("certificate") && refused.contains("--cert-file"), "{refused}");
     let anothers = identity_options(&place, "anothers", &Authority::new().client());
-    let refused = with(&anothers).expect_code(5).stderr_text();
-    assert!(refused.contains("certificate"), "{refused}");
+    for options in [&[][..], &anothers] {
+        let refused = with(options).expect_code(5).stderr_text();
+        assert!(refused.contains("client certificate") && refused.contains("--cert-file"), "{refused}");
+        let refused = with(&[options, &["--json".to_owned()]].concat()).expect_code(5);
+        assert_eq!(refused.json()["error"]["code"], "client-certificate");
+    }
     assert_eq!(registry.requests().len(), 0, "nothing was said before the certificate");
 
     let answered = with(&own).expect_code(0);
