@@ -236,7 +236,6 @@ fn late(what: &str, after: Duration) -> Failure {
 }
 
 /// Looks names up with the system's resolver.
-///
 struct Resolver;
 
 impl reqwest::dns::Resolve for Resolver {
@@ -263,6 +262,7 @@ fn failure(error: &reqwest::Error, secure: bool) -> Failure {
     let tls = chain.iter().find_map(|source| tls_error(*source));
     let kind = match tls {
         Some(rustls::Error::InvalidMessage(_)) if secure => FailureKind::PlainHttp,
+        Some(rustls::Error::InvalidCertificate(fault)) => certificate(fault),
         Some(_) => FailureKind::Tls,
         None if unknown_host => FailureKind::UnknownHost,
         None if error.is_timeout() => FailureKind::TimedOut,
@@ -271,6 +271,23 @@ fn failure(error: &reqwest::Error, secure: bool) -> Failure {
     };
     let innermost = chain.last().map_or_else(|| "the exchange failed".to_owned(), ToString::to_string);
     Failure { kind, message: innermost }
+}
+
+fn certificate(fault: &rustls::CertificateError) -> FailureKind {
+    use rustls::CertificateError as Fault;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "rustls adds reasons; those named here have advice of their own"
+    )]
+    match fault {
+        // The second is of an authority that was made anew under its old name.
+        Fault::UnknownIssuer | Fault::BadSignature => FailureKind::UntrustedCertificate,
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => FailureKind::CertificateName,
+        Fault::Expired | Fault::ExpiredContext { .. } | Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
+            FailureKind::CertificateTime
+        }
+        _ => FailureKind::Tls,
+    }
 }
 
 /// Finds an error of rustls in an error, which `io::Error`s may wrap any number of times without

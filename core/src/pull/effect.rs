@@ -252,8 +252,14 @@ pub enum FailureKind {
     UnknownHost,
     /// No connection came about.
     Connect,
-    /// TLS failed: a certificate that is not trusted, a wrong name, another protocol.
+    /// TLS failed in a way that no other reason names: no common version, a client certificate wanted.
     Tls,
+    /// The peer's certificate is from an authority that is not trusted.
+    UntrustedCertificate,
+    /// The peer's certificate is for another name.
+    CertificateName,
+    /// The peer's certificate has expired, or is not valid yet.
+    CertificateTime,
     /// The peer spoke plain HTTP where TLS was expected.
     PlainHttp,
     /// A deadline passed.
@@ -272,7 +278,14 @@ impl FailureKind {
     pub const fn is_transient(self) -> bool {
         match self {
             Self::Connect | Self::TimedOut | Self::Broken => true,
-            Self::UnknownHost | Self::Tls | Self::PlainHttp | Self::TooLarge | Self::Forbidden => false,
+            Self::UnknownHost
+            | Self::Tls
+            | Self::UntrustedCertificate
+            | Self::CertificateName
+            | Self::CertificateTime
+            | Self::PlainHttp
+            | Self::TooLarge
+            | Self::Forbidden => false,
         }
     }
 }
@@ -283,6 +296,9 @@ impl fmt::Display for FailureKind {
             Self::UnknownHost => "unknown host",
             Self::Connect => "cannot connect",
             Self::Tls => "TLS failed",
+            Self::UntrustedCertificate => "the certificate's authority is not trusted",
+            Self::CertificateName => "the certificate is for another name",
+            Self::CertificateTime => "the certificate is not valid now",
             Self::PlainHttp => "the server speaks plain http, not https",
             Self::TimedOut => "deadline passed",
             Self::Broken => "connection broke",
