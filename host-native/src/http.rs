@@ -259,7 +259,6 @@ fn late(what: &str, after: Duration) -> Failure {
 }
 
 /// Looks names up with the system's resolver.
-///
 struct Resolver;
 
 impl reqwest::dns::Resolve for Resolver {
@@ -287,6 +286,7 @@ fn failure(error: &reqwest::Error, secure: bool) -> Failure {
     let kind = match tls {
         Some(rustls::Error::InvalidMessage(_)) if secure => FailureKind::PlainHttp,
         Some(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => FailureKind::ClientCertificate,
+        Some(rustls::Error::InvalidCertificate(fault)) => certificate(fault),
         Some(_) => FailureKind::Tls,
         None if unknown_host => FailureKind::UnknownHost,
         None if error.is_timeout() => FailureKind::TimedOut,
@@ -312,6 +312,23 @@ fn is_about_our_certificate(alert: AlertDescription) -> bool {
             // A signature that does not fit, as of an authority that was made anew under its old name.
             | AlertDescription::DecryptError
     )
+}
+
+fn certificate(fault: &rustls::CertificateError) -> FailureKind {
+    use rustls::CertificateError as Fault;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "rustls adds reasons; those named here have advice of their own"
+    )]
+    match fault {
+        // The second is of an authority that was made anew under its old name.
+        Fault::UnknownIssuer | Fault::BadSignature => FailureKind::UntrustedCertificate,
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => FailureKind::CertificateName,
+        Fault::Expired | Fault::ExpiredContext { .. } | Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
+            FailureKind::CertificateTime
+        }
+        _ => FailureKind::Tls,
+    }
 }
 
 /// Finds an error of rustls in an error, which `io::Error`s may wrap any number of times without

@@ -42,7 +42,7 @@ pub use artifact::ArtifactError;
 pub use cache::{Cache, CacheError, CachedBlob, Pruned};
 pub use client::{CONCURRENCY, Client, ClientBuilder};
 pub use disk::remove_tree;
-pub use error::Error;
+pub use error::{Error, is_full, local_advice};
 pub use http::{Deadlines, TlsError, TlsFiles};
 pub use local::LocalError;
 pub use observer::{Event, Observer, Silent};

@@ -124,9 +124,11 @@ fn offline_only_what_is_kept_is_used() {
 
     // Another tag, a platform that was never asked for.
     let unknown = format!("{}/app:2", registry.host());
-    for arguments in
-        [&["digest", "--offline", &unknown][..], &["digest", "--offline", &other, "--platform", "linux/arm64"]]
-    {
+    for arguments in [
+        &["digest", "--offline", &unknown][..],
+        &["tags", "--offline", &unknown],
+        &["digest", "--offline", &other, "--platform", "linux/arm64"],
+    ] {
         place.run(arguments).expect_code(3);
     }
     // One blob is gone.

@@ -125,7 +125,7 @@ impl Steps for Blobs {
             }
             Event::Refused { job, error } => {
                 let digest = self.active.get(&job).map(|transfer| transfer.descriptor.digest.clone())?;
-                Some(Err(error.naming(|| format!("the blob {digest}"))))
+                Some(Err(error.naming_part(|| format!("the blob {digest}"))))
             }
             Event::Found { .. } | Event::Recalled { .. } | Event::Missing { .. } | Event::Answer { .. } => None,
         }

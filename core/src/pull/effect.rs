@@ -252,10 +252,16 @@ pub enum FailureKind {
     UnknownHost,
     /// No connection came about.
     Connect,
-    /// TLS failed: a certificate that is not trusted, a wrong name, another protocol.
+    /// TLS failed in a way that no other reason names: no common version, a client certificate wanted.
     Tls,
     /// The peer wants a client certificate, or another one than it was shown.
     ClientCertificate,
+    /// The peer's certificate is from an authority that is not trusted.
+    UntrustedCertificate,
+    /// The peer's certificate is for another name.
+    CertificateName,
+    /// The peer's certificate has expired, or is not valid yet.
+    CertificateTime,
     /// The peer spoke plain HTTP where TLS was expected.
     PlainHttp,
     /// The peer expected TLS where plain HTTP was spoken.
@@ -279,6 +285,9 @@ impl FailureKind {
             Self::UnknownHost
             | Self::Tls
             | Self::ClientCertificate
+            | Self::UntrustedCertificate
+            | Self::CertificateName
+            | Self::CertificateTime
             | Self::PlainHttp
             | Self::TlsExpected
             | Self::TooLarge
@@ -294,6 +303,9 @@ impl fmt::Display for FailureKind {
             Self::Connect => "cannot connect",
             Self::Tls => "TLS failed",
             Self::ClientCertificate => "the server demands a client certificate that it trusts",
+            Self::UntrustedCertificate => "the certificate's authority is not trusted",
+            Self::CertificateName => "the certificate is for another name",
+            Self::CertificateTime => "the certificate is not valid now",
             Self::PlainHttp => "the server speaks plain http, not https",
             Self::TlsExpected => "the server speaks https, not plain http",
             Self::TimedOut => "deadline passed",

@@ -75,7 +75,11 @@ impl Load {
                 engine.tell(Effect::Keep { digest: self.digest.clone(), bytes: bytes.clone() });
                 bytes
             })),
-            Event::Refused { error, .. } => Some(Err(error.naming(|| self.what.clone()))),
+            Event::Refused { error, .. } => {
+                let what = || self.what.clone();
+                // What has a descriptor is part of something that was found.
+                Some(Err(if self.size.is_some() { error.naming_part(what) } else { error.naming(what) }))
+            }
             Event::Recalled { .. } | Event::Opened { .. } | Event::Whole { .. } | Event::Sealed { .. } => None,
         }
     }

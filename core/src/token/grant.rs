@@ -92,7 +92,7 @@ pub struct TokenRequest {
     pub fallback: Option<Request>,
     /// Where the token belongs in the store.
     pub key: TokenKey,
-    /// Why the credential was left out, if it was: to be said if access is refused in the end.
+    /// Why the credential was left out, if it was: its owner wants to know.
     pub withheld: Option<Withheld>,
 }
 

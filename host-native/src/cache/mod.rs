@@ -23,6 +23,7 @@ use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::error::{Class, Explain};
 
 use crate::blob::{Blob, open_regular};
+use crate::error::is_full;
 use crate::lock::LockFile;
 use crate::temporary::{Access, Scratch, TemporaryFile, is_temporary, remove_dead_files};
 
@@ -78,12 +79,11 @@ impl Explain for CacheError {
     }
 
     fn code(&self) -> &'static str {
-        if self.source.kind() == ErrorKind::StorageFull { "disk-full" } else { "cache" }
+        if is_full(&self.source) { "disk-full" } else { "cache" }
     }
 
     fn advice(&self) -> Option<std::borrow::Cow<'static, str>> {
-        let full = matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        Some(if full {
+        Some(if is_full(&self.source) {
             "free space (`cache prune --keep SIZE`), or choose another place with --cache-dir (TMPDIR with --no-cache)"
                 .into()
         } else {

@@ -126,8 +126,11 @@ impl Explain for FileError {
     }
 
     fn code(&self) -> &'static str {
-        let full = matches!(self.source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-        if full { "disk-full" } else { "file" }
+        if oci_fetcher::is_full(&self.source) { "disk-full" } else { "file" }
+    }
+
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        Some(oci_fetcher::local_advice(&self.source).into())
     }
 }
 

@@ -123,6 +123,8 @@ fn a_plain_realm_gets_the_password_only_between_a_registry_and_an_issuer_on_loop
         let Effect::Fetch { request, .. } = scenario.effect() else { panic!("a token is asked for") };
         assert!(request.url.as_str().starts_with(realm), "{}", request.url.as_str());
         assert_eq!(request.headers.get("Authorization").is_some(), given, "{registry} {realm}");
+        let told = |note: &Note| matches!(note, Note::Warning { text } if text.contains("withheld"));
+        assert_eq!(scenario.notes.iter().any(told), !given, "{registry} {realm}");
     }
     // Plain http by choice makes no registry one on loopback, and over TLS there is no plain realm at all.
     for (registry, scheme, realm) in [

@@ -200,6 +200,18 @@ fn a_blobs_size_is_told_by_head_and_by_get_where_head_is_refused_or_does_not_tel
 }
 
 #[test]
+fn a_layer_that_the_registry_has_lost_is_told_from_a_wrong_name() {
+    let descriptor = blob(b"0123456789");
+    let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+    let job = open(&mut scenario, 0);
+    scenario.get(&blob_url(&descriptor));
+    scenario.head(job, 404, &[]);
+    let error = scenario.error();
+    assert_eq!((error.code(), error.class()), ("part-missing", Class::NotFound), "{error}");
+    assert!(error.to_string().contains(descriptor.digest.as_str()), "{error}");
+}
+
+#[test]
 fn cancelling_aborts_what_is_under_way() {
     let descriptor = blob(b"0123456789");
     let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
