@@ -108,6 +108,7 @@ pub(crate) enum Command {
     /// With --platform, the digest of that platform's image.
     Digest(Box<Inspect>),
     Tags(Box<Tags>),
+    Referrers(Box<Referrers>),
     Blob(Box<Blob>),
     /// Show or clear what is kept between runs
     Cache(Cache),
@@ -131,6 +132,7 @@ impl Command {
             Self::Get(get) => Some(&get.client),
             Self::Manifest(inspect) | Self::Config(inspect) | Self::Digest(inspect) => Some(&inspect.client),
             Self::Tags(tags) => Some(&tags.client),
+            Self::Referrers(referrers) => Some(&referrers.client),
             Self::Blob(blob) => Some(&blob.client),
             Self::Cache(_) | Self::Completions { .. } | Self::Man { .. } => None,
         }
@@ -261,6 +263,24 @@ pub(crate) struct Inspect {
 pub(crate) struct Tags {
     /// The repository; a tag or digest makes no difference
     pub(crate) repository: String,
+    #[command(flatten)]
+    pub(crate) client: ClientOptions,
+}
+
+/// List what refers to an image: signatures, attestations and the like
+///
+/// A line for each, with its digest and its artifact type.
+#[derive(Debug, Args)]
+pub(crate) struct Referrers {
+    /// The image or artifact, in a registry
+    pub(crate) source: String,
+
+    /// List only those of artifact type T
+    #[arg(long, value_name = "T", help_heading = "Selection")]
+    pub(crate) artifact_type: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) platform: PlatformOption,
     #[command(flatten)]
     pub(crate) client: ClientOptions,
 }

@@ -35,6 +35,7 @@ pub(crate) async fn run(command: &Command, with: &Surroundings) -> Result<(), En
         Command::Config(options) => inspect::config(options, with).await,
         Command::Digest(options) => inspect::digest(options, with).await,
         Command::Tags(options) => inspect::tags(options, with).await,
+        Command::Referrers(options) => inspect::referrers(options, with).await,
         Command::Blob(options) => inspect::blob(options, with).await,
         Command::Cache(options) => cache::run(&options.command, with.output),
         Command::Completions { shell } => shell::completions(*shell),
