@@ -41,6 +41,8 @@ mod work;
 pub use artifact::ArtifactError;
 pub use cache::{Cache, CacheError, CachedBlob, Pruned};
 pub use client::{CONCURRENCY, Client, ClientBuilder};
+#[cfg(unix)]
+pub use disk::list_tree;
 pub use disk::remove_tree;
 pub use error::{Error, is_full, local_advice};
 pub use http::{Deadlines, TlsError, TlsFiles};

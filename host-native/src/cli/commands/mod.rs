@@ -3,6 +3,8 @@
 pub(crate) mod cache;
 mod get;
 mod inspect;
+#[cfg(unix)]
+mod listing;
 mod pull;
 pub(crate) mod shell;
 
@@ -37,6 +39,8 @@ pub(crate) async fn run(command: &Command, with: &Surroundings) -> Result<(), En
         Command::Tags(options) => inspect::tags(options, with).await,
         Command::Referrers(options) => inspect::referrers(options, with).await,
         Command::Blob(options) => inspect::blob(options, with).await,
+        #[cfg(unix)]
+        Command::Listing(options) => listing::run(options, with.output),
         Command::Cache(options) => cache::run(&options.command, with.output),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::manual(command.as_deref()),
