@@ -33,7 +33,7 @@ export async function pullFiles(operation: Operation, pull: FilePull): Promise<P
     throwIfAborted(signal);
     const merged = layers.inOrder(images);
     const decoded = merged.map(({ layer }) => layer);
-    const tree = mergeLayers(operation.engine, decoded, { limits, paths });
+    const tree = await mergeLayers(operation.engine, decoded, { limits, paths });
     const { counts, report } = tree;
     const whole = new PackFileSystem(tree, decoded.map(({ pack }) => pack));
     try {

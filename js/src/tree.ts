@@ -2,6 +2,7 @@ import type { Border, Engine } from "./engine.js";
 import { closed, OciError } from "./errors.js";
 import type { DecodedLayer } from "./layer.js";
 import { encodeName } from "./name.js";
+import { pause } from "./pause.js";
 import { decodeRecords, type Entry } from "./record.js";
 import type { Counts, Limits, Report, Skipped } from "./types.js";
 
@@ -51,12 +52,25 @@ export function checkMerge(engine: Engine, options: MergeOptions): void {
 }
 
 /** Merges decoded layers, in the order in which they are applied. */
-export function mergeLayers(engine: Engine, layers: readonly DecodedLayer[], options: MergeOptions): MergedTree {
-  const tree = engine.call((border) => {
-    const merge = new border.Merge(jsonOf(options));
-    for (const layer of layers) merge.layer(layer.index, layer.pack.length);
-    return merge.finish();
-  });
+export async function mergeLayers(
+  engine: Engine,
+  layers: readonly DecodedLayer[],
+  options: MergeOptions,
+): Promise<MergedTree> {
+  const merge = engine.call((border) => new border.Merge(jsonOf(options)));
+  try {
+    for (const { index, pack } of layers) {
+      // A large layer alone takes as long as a page may be blocked.
+      await pause();
+      engine.call(() => merge.layer(index, pack.length));
+    }
+    await pause();
+  } catch (error) {
+    if (engine.alive) engine.call(() => merge.free());
+    throw error;
+  }
+  const tree = engine.call(() => merge.finish());
+  await pause();
   return new Tree(engine, tree, layers);
 }
 
