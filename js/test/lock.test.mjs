@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, test } from "node:test";
 import { LockFile, NAMELESS, STALE } from "../dist/disk/lock.js";
-import { deadIn, WorkDirectory } from "../dist/disk/work.js";
+import { deadIn, reclaim, WorkDirectory } from "../dist/disk/work.js";
 import { start } from "./child.mjs";
 
 let folder;
@@ -80,4 +80,21 @@ test("work directories of the living stay", async () => {
   assert.deepEqual([...deadIn(folder, ".root.oci-fetcher-")], []);
   await work.remove();
   assert.deepEqual(readdirSync(folder), []);
+});
+
+test("what stood at a destination comes back where a run was killed between its renames", async () => {
+  const destination = join(folder, "root");
+  const left = join(folder, ".root.oci-fetcher-abc123.js");
+  mkdirSync(join(left, "packs"), { recursive: true });
+  writeFileSync(join(left, "lock"), "1 elsewhere 0\n");
+  mkdirSync(`${left}.old/before`, { recursive: true });
+  mkdirSync(`${left}.new`);
+  await reclaim(folder, ".root.oci-fetcher-", destination);
+  // Its owner may live.
+  assert.equal(readdirSync(folder).length, 3);
+  const long = (Date.now() - STALE * 2) / 1_000;
+  utimesSync(join(left, "lock"), long, long);
+  await reclaim(folder, ".root.oci-fetcher-", destination);
+  assert.deepEqual(readdirSync(folder), ["root"]);
+  assert.deepEqual(readdirSync(destination), ["before"]);
 });
