@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -45,7 +45,8 @@ test("whoever waits gets it when it is given up", async () => {
 test("a dead owner's lock is taken over at once", { skip: process.platform !== "linux" }, async () => {
   const { child, result } = start("lock-child.mjs", { path });
   await new Promise((resolve) => {
-    const timer = setInterval(() => readdirSync(folder).length > 0 && (clearInterval(timer), resolve()), 5);
+    const isNamed = () => existsSync(path) && readFileSync(path, "utf8") !== "";
+    const timer = setInterval(() => isNamed() && (clearInterval(timer), resolve()), 5);
   });
   assert.equal(LockFile.tryAcquire(path), undefined);
   child.kill("SIGKILL");
