@@ -129,7 +129,7 @@ export class LayoutWriter {
   }
 
   /** Names an image whose blobs are in place; other entries survive, names that they have move here. */
-  async publish(top: Descriptor, names: { readonly typed: string | undefined; readonly refName: string | undefined }): Promise<string[]> {
+  async publish(top: Descriptor, names: GivenNames): Promise<string[]> {
     const lockPath = this.#folder.path(LOCK_FILE);
     const locked = (): OciError =>
       layoutError("layout-locked", "local", `another process holds ${lockPath}`, "wait until it has finished, and try again");
@@ -273,7 +273,7 @@ export class LayoutWriter {
     ) as { index: string; warning?: string };
   }
 
-  #namesOf({ typed, refName }: { readonly typed: string | undefined; readonly refName: string | undefined }): Names {
+  #namesOf({ typed, refName }: GivenNames): Names {
     const normalised = (border: Border): string =>
       (JSON.parse(border.parseReference(typed ?? "")) as { readonly normalised: string }).normalised;
     return {
@@ -331,6 +331,12 @@ export class LayoutWriter {
       throw explained(operation, path, error);
     }
   }
+}
+
+/** What names an image: its reference as it was typed, and the name that the layout lists. */
+export interface GivenNames {
+  readonly typed: string | undefined;
+  readonly refName: string | undefined;
 }
 
 /** How the core is told names. */

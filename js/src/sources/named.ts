@@ -26,7 +26,9 @@ export function sourceNamed(text: string): string | Source {
   if (foreign !== undefined) {
     throw new OciError("unknown-source", `sources that start with "${foreign}" are not read here`, {
       errorClass: "usage",
-      advice: 'use a reference, "oci:", "oci-archive:" or "docker-archive:", or "docker://" in front of a reference that reads like this',
+      advice:
+        'use a reference, "oci:", "oci-archive:" or "docker-archive:", ' +
+        'or "docker://" in front of a reference that reads like this',
     });
   }
   const kind = KINDS.find((kind) => text.startsWith(`${kind}:`));
