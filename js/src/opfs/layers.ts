@@ -103,9 +103,16 @@ export class LayerStore {
 
   /** Removes files which no marker names, unless whoever wrote them is still there. */
   async #removeUnnamed(marker: Marker | undefined, names: readonly string[]): Promise<void> {
+    const files = new Map<string, string[]>();
     for (const name of names) {
       if (name.endsWith(MARKER) || name === marker?.pack.name || name === marker?.index.name) continue;
-      await this.#locks.ifUnheld(name.split(".")[1] ?? "", () => removeFile(this.#directory, name));
+      const id = name.split(".")[1] ?? "";
+      files.set(id, [...(files.get(id) ?? []), name]);
+    }
+    for (const [id, unnamed] of files) {
+      await this.#locks.ifUnheld(id, async () => {
+        for (const name of unnamed) await removeFile(this.#directory, name);
+      });
     }
   }
 
