@@ -132,11 +132,19 @@ export class LayerStore {
     const file = await openFile(this.#directory, index.name);
     if (file === undefined || file.size !== index.length) return undefined;
     const bytes = new Uint8Array(await file.arrayBuffer());
-    if ((await digestOfBytes(bytes)) !== index.digest) return undefined;
+    if (!isCurrent(bytes) || (await digestOfBytes(bytes)) !== index.digest) return undefined;
     const content = await openFile(this.#directory, pack.name);
     return content?.size === pack.length ? { index: bytes, pack: packOf(content), report } : undefined;
   }
 }
+
+/** Whether this version's module can read an index; otherwise its layer is decoded anew. */
+function isCurrent(index: Uint8Array): boolean {
+  return INDEX_START.every((byte, at) => index[at] === byte);
+}
+
+/** What the module's indexes begin with: `OCFL` and the format's version. */
+const INDEX_START: readonly number[] = [0x4f, 0x43, 0x46, 0x4c, 1];
 
 /** A digest as part of a file's name. */
 function keyOf(digest: string): string {
