@@ -133,7 +133,7 @@ impl Random {
         let size = if file % 500 == 499 { 4 << 20 } else { size + self.next() as usize % size };
         while content.len() < size {
             let pick = self.next();
-            if pick.is_multiple_of(3) {
+            if pick.is_multiple_of(8) {
                 content.extend_from_slice(&pick.to_le_bytes()[2..]);
             } else {
                 content.extend_from_slice(WORDS[(pick >> 8) as usize % WORDS.len()]);
