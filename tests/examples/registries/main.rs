@@ -32,6 +32,8 @@ fn main() {
     let servers = Servers::start(&stock);
     println!("{}", servers.addresses(&stock));
     let mut seen = BTreeMap::new();
+    // What filled them is nobody's request.
+    let _ = servers.requests_since(&mut seen);
     for line in io::stdin().lock().lines() {
         match line.expect("standard input is text").as_str() {
             "requests" => println!("{}", servers.requests_since(&mut seen)),
