@@ -138,7 +138,7 @@ impl DockerRegistry {
                 Some(Registry::start(Content::new(), options))
             }
         };
-        let realm = issuer.as_ref().map(Registry::realm);
+        let realm = issuer.as_ref().map(Registry::named_realm);
         let configuration = configuration(storage, &setup, directory.path(), &authority, &signer, realm);
         // YAML takes JSON as it is.
         let file = write(directory.path(), "config.yml", &configuration.to_string());

@@ -32,14 +32,19 @@ impl Gateway {
     /// Panics if nginx does not start, and with the package's name if it is not installed.
     #[must_use]
     pub fn before(origin: &str, cors: Cors) -> Self {
-        Self::start(&format!(
-            "if ($request_method = OPTIONS) {{ {fields} return 204; }}\n\
-             proxy_pass {origin};\n\
-             proxy_http_version 1.1;\n\
-             proxy_set_header Host $http_host;\n\
-             proxy_buffering off;",
-            fields = add_fields(cors),
-        ))
+        Self::start(free_address(), &pass("/", origin, cors))
+    }
+
+    /// Serves at this address what a registry serves, and at `/token` what its token issuer serves.
+    ///
+    /// Passwords go to no other origin without encryption, so a realm on loopback has to be the registry's.
+    ///
+    /// # Panics
+    ///
+    /// Panics if nginx does not start, and with the package's name if it is not installed.
+    #[must_use]
+    pub fn before_both(address: SocketAddr, registry: &str, issuer: &str, cors: Cors) -> Self {
+        Self::start(address, &[pass("= /token", issuer, cors), pass("/", registry, cors)].concat())
     }
 
     /// Serves the files of a folder.
@@ -51,7 +56,7 @@ impl Gateway {
     pub fn over(folder: &Path, cors: Cors) -> Self {
         let fields = add_fields(cors);
         let folder = folder.display();
-        Self::start(&format!("if ($request_method = OPTIONS) {{ {fields} return 204; }}\n{fields}\nroot {folder};"))
+        Self::start(free_address(), &format!("location / {{\n{}{fields}root {folder};\n}}\n", preflight(cors)))
     }
 
     /// Returns where it listens, `127.0.0.1:PORT`.
@@ -66,16 +71,15 @@ impl Gateway {
         access_log::parse(&fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default())
     }
 
-    fn start(location: &str) -> Self {
+    fn start(address: SocketAddr, locations: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let address = free_address();
         let path = directory.path().display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary: String = temporary.map(|kind| format!("{kind}_temp_path {path}/{kind};\n")).concat();
         let configuration = format!(
             "daemon off;\nmaster_process off;\npid {path}/pid;\nerror_log {path}/error.log;\nevents {{}}\n\
              http {{\naccess_log {path}/access.log combined;\ntypes {{}}\ndefault_type application/octet-stream;\n\
-             {temporary}server {{\nlisten {address};\nlocation / {{\n{location}\n}}\n}}\n}}\n"
+             {temporary}server {{\nlisten {address};\n{locations}}}\n}}\n"
         );
         let file = directory.path().join("nginx.conf");
         fs::write(&file, configuration).expect("a file can be made");
@@ -123,10 +127,27 @@ const NGINX: &str = "/usr/sbin/nginx";
 /// How long a start may take on a machine that is busy with other tests.
 const START_MAX: Duration = Duration::from_secs(30);
 
-/// nginx cannot tell which port it was given, so one is chosen for it.
-fn free_address() -> SocketAddr {
+/// Returns an address that is free now: nginx cannot tell which port it was given, so one is chosen for it.
+///
+/// # Panics
+///
+/// Panics if loopback has no free port.
+#[must_use]
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("a bound socket has an address")
+}
+
+fn pass(location: &str, origin: &str, cors: Cors) -> String {
+    let preflight = preflight(cors);
+    format!(
+        "location {location} {{\n{preflight}proxy_pass {origin};\nproxy_http_version 1.1;\n\
+         proxy_set_header Host $http_host;\nproxy_buffering off;\n}}\n"
+    )
+}
+
+fn preflight(cors: Cors) -> String {
+    format!("if ($request_method = OPTIONS) {{\n{}return 204;\n}}\n", add_fields(cors))
 }
 
 fn add_fields(cors: Cors) -> String {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use oci_fetcher_tests::access_log::Request;
 use oci_fetcher_tests::docker_registry::{DockerRegistry, Setup};
-use oci_fetcher_tests::gateway::Gateway;
+use oci_fetcher_tests::gateway::{Gateway, free_address};
 use oci_fetcher_tests::registry::{Cors, Exchange, Issuer, Options, Registry};
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ const ACCOUNT: (&str, &str) = ("ann", "open:sesame");
 struct Servers {
     /// docker-registry that lets pages read everything.
     open: DockerRegistry,
-    /// docker-registry that wants tokens, and nginx before it to answer preflights.
+    /// docker-registry that wants tokens, and nginx before it and its issuer to answer preflights.
     behind: DockerRegistry,
     tokens: Gateway,
     /// docker-registry that lets no page read anything.
@@ -67,9 +67,11 @@ impl Servers {
         let open = DockerRegistry::start(&storage, Setup::open().cors(Cors::Headers));
         stock.push(&open);
         let issuer = || Issuer::new().account(ACCOUNT.0, ACCOUNT.1, "*");
-        let setup = Setup::tokens("pusher", "of the images", issuer()).cors(Cors::Headers);
-        let behind = DockerRegistry::start(&storage, setup);
-        let tokens = Gateway::before(&behind.origin(), Cors::Headers);
+        let address = free_address();
+        let named = issuer().realm(&format!("http://{address}/token"));
+        let behind = DockerRegistry::start(&storage, Setup::tokens("pusher", "", named).cors(Cors::Headers));
+        let told = behind.issuer().expect("there are tokens").origin();
+        let tokens = Gateway::before_both(address, &behind.origin(), &told, Cors::Headers);
         let bare = DockerRegistry::start(&storage, Setup::open());
         let hidden = Registry::start(stock.small().clone(), Options::new().tokens(issuer()).cors(Cors::Bodies));
         let faults = faults::start();

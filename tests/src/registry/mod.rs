@@ -225,6 +225,15 @@ impl Registry {
         format!("{}/token", self.shared.origin(self.shared.issuer_address))
     }
 
+    /// Returns the realm that its challenges name.
+    #[must_use]
+    pub fn named_realm(&self) -> String {
+        match &self.shared.options.access {
+            Access::Token(issuer) => self.shared.realm(issuer),
+            Access::Open | Access::Basic { .. } => self.realm(),
+        }
+    }
+
     /// Returns what was asked and answered until now, in the order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<Exchange> {
