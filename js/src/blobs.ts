@@ -118,9 +118,10 @@ class BlobSink implements Sink {
   async abort(reason: unknown): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    await this.#consumer.abort(reason);
+    // Why it ends says more than that it ended badly.
+    await this.#consumer.abort(reason).catch(() => undefined);
     await this.#busy;
-    await this.#cached?.close();
+    await this.#cached?.close().catch(() => undefined);
     this.#settle(undefined);
   }
 

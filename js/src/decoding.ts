@@ -6,18 +6,25 @@ import { pause } from "./pause.js";
 /** Decodes layers in the thread that calls it. */
 export function decodeHere(): Decoding {
   return {
-    async open(spec: LayerSpec, place: PackPlace): Promise<LayerFeed> {
-      const living = await engine();
-      const decoder = living.call((border) => new border.LayerDecoder(JSON.stringify(spec)));
-      try {
-        return new Feed(living, decoder, await openPack(place), place.kind !== "memory");
-      } catch (error) {
-        decoder.free();
-        throw error;
-      }
-    },
+    open: (spec: LayerSpec, place: PackPlace) =>
+      openFeed(spec, () => openPack(place), place.kind === "memory" ? "view" : "copy"),
     close(): void {},
   };
+}
+
+/** What a pack is lent: a view does not outlive the next call of another layer, a copy does. */
+type Lent = "view" | "copy";
+
+/** Begins to decode a layer into any pack; one that copies before it returns can be lent views. */
+export async function openFeed(spec: LayerSpec, open: () => Promise<PackWriter>, lent: Lent): Promise<LayerFeed> {
+  const living = await engine();
+  const decoder = living.call((border) => new border.LayerDecoder(JSON.stringify(spec)));
+  try {
+    return new Feed(living, decoder, await open(), lent);
+  } catch (error) {
+    decoder.free();
+    throw error;
+  }
 }
 
 type LayerDecoder = InstanceType<Border["LayerDecoder"]>;
@@ -25,15 +32,14 @@ type LayerDecoder = InstanceType<Border["LayerDecoder"]>;
 class Feed implements LayerFeed {
   readonly #engine: Engine;
   readonly #pack: PackWriter;
-  /** Whether output is copied before it is written: a view does not outlive the next call of another layer. */
-  readonly #copies: boolean;
+  readonly #lent: Lent;
   #decoder: LayerDecoder | undefined;
 
-  constructor(engine: Engine, decoder: LayerDecoder, pack: PackWriter, copies: boolean) {
+  constructor(engine: Engine, decoder: LayerDecoder, pack: PackWriter, lent: Lent) {
     this.#engine = engine;
     this.#decoder = decoder;
     this.#pack = pack;
-    this.#copies = copies;
+    this.#lent = lent;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -70,7 +76,7 @@ class Feed implements LayerFeed {
   async #empty(): Promise<void> {
     const output = this.#call((decoder) => decoder.output());
     if (output.length > 0) {
-      const written = this.#pack.append(this.#copies ? output.slice() : output);
+      const written = this.#pack.append(this.#lent === "copy" ? output.slice() : output);
       if (written !== undefined) await written;
     }
     this.#call((decoder) => decoder.clearOutput());

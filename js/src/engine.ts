@@ -35,6 +35,13 @@ export function engine(): Promise<Engine> {
   return starting;
 }
 
+/** Returns the compiled module, which can be sent to a Worker. */
+export async function compiledModule(): Promise<WebAssembly.Module> {
+  await engine();
+  if (module === undefined) throw new Error("an engine without a module");
+  return module;
+}
+
 async function start(): Promise<Engine> {
   if (module === undefined) {
     if (loader === undefined) {

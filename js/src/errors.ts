@@ -1,3 +1,4 @@
+import { adviceHere } from "./advice.js";
 import type { ErrorCode } from "./codes.js";
 
 export type { ErrorCode } from "./codes.js";
@@ -103,7 +104,7 @@ export function fromBorder(thrown: unknown): unknown {
     (inner, message) => new Error(message, inner === undefined ? undefined : { cause: inner }),
     undefined,
   );
-  return new OciError(code, thrown.message, { errorClass, advice, cause });
+  return new OciError(code, thrown.message, { errorClass, advice: advice && adviceHere(advice), cause });
 }
 
 interface BorderError {

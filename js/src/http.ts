@@ -69,7 +69,7 @@ export class Http {
     try {
       if (signal.aborted) throw aborted(signal.reason);
       const response = await send(this.#address(request.url), this.#init(request, content, attempt.signal));
-      if (response.type === "opaqueredirect") {
+      if (response.type === "opaqueredirect" && response.status === 0) {
         // This runtime hides where a redirect leads: from now on it follows them by itself.
         this.#redirects = "follow";
         clearTimeout(late);
@@ -227,7 +227,8 @@ function failureOf(error: unknown): ExchangeFailure {
   const words = chain.map(({ code, message }) => `${String(code ?? "")} ${String(message ?? "")}`).join("\n");
   const kind = KINDS.find(([, pattern]) => pattern.test(words))?.[0] ?? "connect";
   const innermost = chain.at(-1)?.message;
-  return new ExchangeFailure(kind, typeof innermost === "string" && innermost !== "" ? innermost : "fetch failed");
+  const message = typeof innermost === "string" && innermost !== "" ? innermost : "fetch failed";
+  return new ExchangeFailure(kind, message.replace(QUERY, "$1"));
 }
 
 const KINDS: readonly (readonly [FailureKind, RegExp])[] = [
@@ -238,6 +239,9 @@ const KINDS: readonly (readonly [FailureKind, RegExp])[] = [
   ["connect", /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|ConnectionRefused|refused|FailedToOpenSocket|Unable to connect/i],
   ["broken", /ECONNRESET|EPIPE|UND_ERR_SOCKET|UND_ERR_RES|ConnectionClosed|terminated|closed|reset|ended|aborted|HPE_|IncompleteMessage|incomplete|body/i],
 ];
+
+/** The query of an address in a runtime's message: that of presigned ones is a secret. */
+const QUERY = /(https?:\/\/[^\s?#)]*)\?[^\s)]*/g;
 
 /** Names that a browser sets itself; giving them would only cost a question to the server. */
 const KEPT_BY_BROWSERS: ReadonlySet<string> = new Set(["accept-encoding", "connection", "host", "user-agent"]);

@@ -23,6 +23,11 @@ export function usePacks<K extends PackPlace["kind"]>(
 
 const openers = new Map<PackPlace["kind"], (place: never) => Promise<PackWriter>>();
 
+/** Makes a pack of blocks that are in memory: each of {@link BLOCK} bytes, but the last. */
+export function memoryPack(blocks: readonly Uint8Array[], length: number): Pack {
+  return new MemoryPack(blocks, length);
+}
+
 /** Keeps contents in blocks of equal size, so that growing never copies and any offset is found at once. */
 class MemoryWriter implements PackWriter {
   #blocks: Uint8Array[] = [];
@@ -90,4 +95,4 @@ class MemoryPack implements Pack {
 }
 
 /** Small against a layer, large against the cost of one allocation. */
-const BLOCK = 1 << 20;
+export const BLOCK: number = 1 << 20;

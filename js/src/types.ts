@@ -119,6 +119,8 @@ export interface Counts {
   readonly directories: number;
   readonly symlinks: number;
   readonly hardLinks: number;
+  /** FIFOs and devices together. */
+  readonly specials: number;
   readonly fifos: number;
   readonly devices: number;
   /** Tar entries of all layers, whiteouts included. */
@@ -130,7 +132,8 @@ export interface Counts {
 /** One thing that could not be applied to one path. */
 export interface Skipped {
   readonly path: string;
-  /** The thing: `ownership`, `special-mode`, `xattr`, `device`, `fifo`, `hard-link`, `modification-time`, `union-mark`. */
+  /** The thing: `ownership`, `special-mode`, `xattr`, `device`, `fifo`, `hard-link`, `modification-time`, `union-mark`;
+   * `nanoseconds` stands once for all files, under the root's path. */
   readonly what: string;
   /** The attribute's name, of an `xattr`. */
   readonly name?: string;

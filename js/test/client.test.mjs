@@ -48,7 +48,7 @@ test("an image is merged, and read back as files", async () => {
   for await (const entry of files.walk()) paths.push(entry.path);
   assert.deepEqual(paths, ["", "bin", "etc", "etc/name", "large", "usr", "usr/bin", "usr/bin/alias", "usr/bin/tool"]);
   assert.equal((await files.read("large")).length, 700_000);
-  assert.equal(pulled.counts.files, 4);
+  assert.equal(pulled.counts.files, 3);
   assert.deepEqual(pulled.config.env, ["A=b"]);
   await assert.rejects(files.read("nowhere"), { code: "path-not-found", errorClass: "not-found" });
   await assert.rejects(files.read("etc"), { code: "not-a-file" });
@@ -130,7 +130,7 @@ test("bad content has its own codes, and leaves nothing", async () => {
   const other = image([BASE], { diffIds: [digestOf(Buffer.from("other"))] });
   assert.equal((await failure(client.pull(registry.serve("bad:diff", other)))).code, "diff-id-mismatch");
   assert.equal((await failure(client.pull(`${registry.host}/bad:none`))).code, "not-found");
-  assert.equal((await failure(client.pull("UPPER/case"))).code, "malformed-reference");
+  assert.equal((await failure(client.pull("a//b"))).code, "malformed-reference");
   const titled = registry.serve("bad:artifact", artifact([{ type: "text/plain", content: "x" }]));
   assert.equal((await failure(client.pull(titled))).code, "not-an-image");
   const many = image([BASE]);

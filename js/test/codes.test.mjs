@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { OWN_CODES, SHARED_CODES } from "../dist/codes.js";
 
@@ -12,6 +12,14 @@ test("the codes are those of the Rust sources", () => {
 
 test("the package's own codes are no others' codes", () => {
   assert.deepEqual(OWN_CODES.filter((code) => SHARED_CODES.includes(code)), []);
+});
+
+test("the border throws no code that is not listed", () => {
+  const border = new URL("host-wasm/src/", ROOT);
+  if (!existsSync(border)) return;
+  const files = readdirSync(border, { recursive: true }).filter((name) => name.endsWith(".rs"));
+  const codes = files.flatMap((name) => [...readFileSync(new URL(name, border), "utf8").matchAll(/\bcode: "([a-z0-9-]+)"/g)]);
+  assert.deepEqual(codes.map(([, code]) => code).filter((code) => ![...SHARED_CODES, ...OWN_CODES].includes(code)), []);
 });
 
 /** Returns every string in the body of an `Explain::code`; the command line's own are not the library's. */

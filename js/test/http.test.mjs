@@ -111,6 +111,15 @@ test("the caller's signal ends a request and a body", async () => {
   await assert.rejects(next, { code: "aborted" });
 });
 
+test("no message shows the query of an address", async () => {
+  const failing = async (url) => {
+    throw new TypeError(`error sending request for url (${url})`);
+  };
+  const url = "https://storage.invalid/blob?signature=secret&x=(y";
+  const sending = http({ fetch: failing }).send({ method: "GET", url, headers: [] }, undefined, never);
+  await assert.rejects(sending, ({ message }) => message.startsWith("error sending request for url (https://storage.invalid/blob") && !/secret/.test(message));
+});
+
 test("a page that is refused by CORS learns so", async () => {
   const refusing = async (url, init) => {
     if (init.mode === "no-cors") return new Response(null);

@@ -11,10 +11,10 @@ export function digestOf(bytes) {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
-/** Makes a tar of `[{ path, type?, mode?, content?, target? }]`, in ustar form. */
+/** Makes a tar of `[{ path, type?, mode?, content?, target?, pax? }]`, in ustar form; `pax` holds extended records. */
 export function tar(entries) {
   const parts = [];
-  for (const entry of entries) {
+  for (const entry of entries.flatMap(withRecords)) {
     const content = Buffer.from(entry.content ?? "");
     const header = Buffer.alloc(512);
     header.write(entry.path, 0, 100, "latin1");
@@ -24,7 +24,7 @@ export function tar(entries) {
     header.write(octal(content.length, 11), 124);
     header.write(octal(entry.mtime ?? 1_700_000_000, 11), 136);
     header.write("        ", 148);
-    header.write({ file: "0", link: "1", symlink: "2", directory: "5", fifo: "6" }[entry.type ?? "file"], 156);
+    header.write({ file: "0", link: "1", symlink: "2", character: "3", directory: "5", fifo: "6", records: "x" }[entry.type ?? "file"], 156);
     header.write(entry.target ?? "", 157, 100, "latin1");
     header.write("ustar\0" + "00", 257);
     const sum = header.reduce((total, byte) => total + byte, 0);
@@ -33,6 +33,17 @@ export function tar(entries) {
   }
   parts.push(Buffer.alloc(1024));
   return Buffer.concat(parts);
+}
+
+/** Puts a member with extended records before an entry that has some. */
+function withRecords({ pax, ...entry }) {
+  if (pax === undefined) return [entry];
+  const records = Object.entries(pax).map(([key, value]) => {
+    const rest = ` ${key}=${value}\n`;
+    const digits = String(Buffer.byteLength(rest) + 2).length;
+    return `${Buffer.byteLength(rest) + digits}${rest}`;
+  });
+  return [{ path: "records", type: "records", content: records.join("") }, entry];
 }
 
 /** Makes an image of layers (lists of entries, or ready tars). */
