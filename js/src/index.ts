@@ -1,5 +1,6 @@
 export type { Artifact, ArtifactFile, WasmBinary, WasmKind } from "./artifact.js";
 export type { BlobCache, CachedBlob } from "./cache.js";
+export { edgeCache, type EdgeCacheOptions } from "./caches/cache-api.js";
 export { memoryCache } from "./caches/memory.js";
 export { Client, type CallOptions, type CopyOptions, type PullOptions } from "./client.js";
 export type {

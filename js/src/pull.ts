@@ -6,7 +6,7 @@ import { PackFileSystem } from "./file-system.js";
 import { joinReports, Pulled } from "./image.js";
 import type { DecodedLayer, Decoding, LayerSpec } from "./layer.js";
 import type { Source } from "./source.js";
-import { mergeLayers } from "./tree.js";
+import { checkMerge, mergeLayers } from "./tree.js";
 import type { LayerDescriptor, Limits, PulledImage, ResolvedImage } from "./types.js";
 
 /** What is pulled, and where to. */
@@ -24,7 +24,8 @@ export async function pullFiles(operation: Operation, pull: FilePull): Promise<P
   const { sources, destination, paths, limits } = pull;
   const { platform, signal } = operation;
   const references = sources.map((source) => (typeof source === "string" ? source : source.name));
-  // A destination that cannot be used is refused before anything is fetched.
+  // What cannot be done is refused before anything is fetched.
+  checkMerge(operation.engine, { limits, paths });
   const staging = await destination.begin({ references, platform, paths, limits, signal });
   const layers = new Layers(operation, pull, staging);
   try {
@@ -32,7 +33,7 @@ export async function pullFiles(operation: Operation, pull: FilePull): Promise<P
     throwIfAborted(signal);
     const merged = layers.inOrder(images);
     const decoded = merged.map(({ layer }) => layer);
-    const tree = mergeLayers(operation.engine, decoded, { limits, paths });
+    const tree = await mergeLayers(operation.engine, decoded, { limits, paths });
     const { counts, report } = tree;
     const whole = new PackFileSystem(tree, decoded.map(({ pack }) => pack));
     try {

@@ -1,7 +1,8 @@
 import type { Border, Engine } from "./engine.js";
-import { closed } from "./errors.js";
+import { closed, OciError } from "./errors.js";
 import type { DecodedLayer } from "./layer.js";
 import { encodeName } from "./name.js";
+import { pause } from "./pause.js";
 import { decodeRecords, type Entry } from "./record.js";
 import type { Counts, Limits, Report, Skipped } from "./types.js";
 
@@ -41,16 +42,40 @@ export interface MergeOptions {
   readonly paths: readonly string[];
 }
 
+/** Checks that options can be meant, before anything is fetched. */
+export function checkMerge(engine: Engine, options: MergeOptions): void {
+  try {
+    engine.call((border) => new border.Merge(jsonOf(options)).free());
+  } catch (error) {
+    throw blamingCaller(error);
+  }
+}
+
 /** Merges decoded layers, in the order in which they are applied. */
-export function mergeLayers(engine: Engine, layers: readonly DecodedLayer[], options: MergeOptions): MergedTree {
-  const { limits, paths } = options;
-  const json = JSON.stringify(paths.length === 0 ? { limits } : { limits, paths });
-  const tree = engine.call((border) => {
-    const merge = new border.Merge(json);
-    for (const layer of layers) merge.layer(layer.index, layer.pack.length);
-    return merge.finish();
-  });
+export async function mergeLayers(
+  engine: Engine,
+  layers: readonly DecodedLayer[],
+  options: MergeOptions,
+): Promise<MergedTree> {
+  const merge = engine.call((border) => new border.Merge(jsonOf(options)));
+  try {
+    for (const { index, pack } of layers) {
+      // A large layer alone takes as long as a page may be blocked.
+      await pause();
+      engine.call(() => merge.layer(index, pack.length));
+    }
+    await pause();
+  } catch (error) {
+    if (engine.alive) engine.call(() => merge.free());
+    throw error;
+  }
+  const tree = engine.call(() => merge.finish());
+  await pause();
   return new Tree(engine, tree, layers);
+}
+
+function jsonOf({ limits, paths }: MergeOptions): string {
+  return JSON.stringify(paths.length === 0 ? { limits } : { limits, paths });
 }
 
 type FileTree = ReturnType<InstanceType<Border["Merge"]>["finish"]>;
@@ -74,12 +99,12 @@ class Tree implements MergedTree {
   }
 
   stat(path: string, follow: boolean): Entry | undefined {
-    const record = this.#call((tree) => tree.stat(encodePath(path), follow));
+    const record = this.#at(path, (tree, bytes) => tree.stat(bytes, follow));
     return record === undefined ? undefined : decodeRecords(record)[0];
   }
 
   readdir(path: string): Entry[] | undefined {
-    const records = this.#call((tree) => tree.readdir(encodePath(path)));
+    const records = this.#at(path, (tree, bytes) => tree.readdir(bytes));
     return records === undefined ? undefined : decodeRecords(records);
   }
 
@@ -106,7 +131,7 @@ class Tree implements MergedTree {
   }
 
   tarHeader(path: string): Uint8Array {
-    return this.#call((tree) => tree.tarHeader(encodePath(path)));
+    return this.#at(path, (tree, bytes) => tree.tarHeader(bytes));
   }
 
   tarTrailer(): Uint8Array {
@@ -132,6 +157,16 @@ class Tree implements MergedTree {
     return low;
   }
 
+  /** Calls the tree about a path. */
+  #at<T>(path: string, work: (tree: FileTree, bytes: Uint8Array) => T): T {
+    const bytes = encodePath(path);
+    try {
+      return this.#call((tree) => work(tree, bytes));
+    } catch (error) {
+      throw blamingCaller(error);
+    }
+  }
+
   #call<T>(work: (tree: FileTree) => T): T {
     const tree = this.#tree;
     if (tree === undefined) throw closed("the file system");
@@ -142,6 +177,13 @@ class Tree implements MergedTree {
 /** Returns a path in bytes, without the slashes before and after it. */
 function encodePath(path: string): Uint8Array {
   return encodeName(path.replace(/^\/+|\/+$/g, ""));
+}
+
+/** A path that the caller gave and that leads out of the image is the caller's fault, not the image's. */
+function blamingCaller(error: unknown): unknown {
+  if (!(error instanceof OciError) || error.code !== "unsafe-name") return error;
+  const advice = "give a path inside the image";
+  return new OciError(error.code, error.message, { errorClass: "usage", advice, cause: error.cause });
 }
 
 function reportOf(json: string): Report {

@@ -90,6 +90,10 @@ test("a selection holds the paths asked for", async () => {
   assert.equal(text(await pulled.files.read("etc/name")), "top\n");
   pulled.close();
   await assert.rejects(new Client(QUICK).pull(reference, { path: "none/such" }), { code: "path-not-found" });
+  registry.requests.length = 0;
+  const outside = new Client(QUICK).pull(reference, { path: "../etc" });
+  await assert.rejects(outside, { code: "unsafe-name", errorClass: "usage" });
+  assert.deepEqual(registry.requests, []);
 });
 
 test("an index yields the image for the platform", async () => {

@@ -70,9 +70,11 @@ class FilePackWriter implements PackWriter {
   }
 }
 
+/** Reads ahead: files that are neighbours in a tree are neighbours in a pack, and each read has a fixed price. */
 class FilePack implements Pack {
   readonly length: number;
   #file: File | undefined;
+  #window: Window | undefined;
 
   constructor(file: File) {
     this.#file = file;
@@ -80,21 +82,46 @@ class FilePack implements Pack {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    if (this.#file === undefined) throw closed("the layer's content");
-    let bytes: Uint8Array;
-    try {
-      bytes = new Uint8Array(await this.#file.slice(offset, offset + length).arrayBuffer());
-    } catch (error) {
-      throw storageError("cannot read a layer's content from the origin private file system", error);
+    const file = this.#file;
+    if (file === undefined) throw closed("the layer's content");
+    if (offset + length > this.length) throw new RangeError("a read beyond the layer's content");
+    if (length >= WINDOW) return bytesOf(file, offset, length);
+    let window = this.#window;
+    if (window === undefined || offset < window.offset || offset + length > window.offset + WINDOW) {
+      window = { offset, bytes: bytesOf(file, offset, Math.min(WINDOW, this.length - offset)) };
+      this.#window = window;
     }
-    if (bytes.length !== length) throw new RangeError("a read beyond the layer's content");
-    return bytes;
+    const start = offset - window.offset;
+    return (await window.bytes).slice(start, start + length);
   }
 
   close(): void {
     this.#file = undefined;
+    this.#window = undefined;
   }
 }
+
+/** What was read last, or is being read. */
+interface Window {
+  readonly offset: number;
+  readonly bytes: Promise<Uint8Array>;
+}
+
+async function bytesOf(file: File, offset: number, length: number): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
+  } catch (error) {
+    throw storageError(READING, error);
+  }
+  if (bytes.length !== length) throw storageError(READING, new Error("the file has become shorter"));
+  return bytes;
+}
+
+const READING = "cannot read a layer's content from the origin private file system";
+
+/** Bytes read at once. In Chromium, 8,000 files of 36 kB are read in 2 s so, and in 7 s one by one. */
+const WINDOW = 256 << 10;
 
 /** Where writing through a synchronous handle is as fast as it gets. */
 const BLOCK = 1 << 20;
