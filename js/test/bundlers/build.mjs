@@ -1,4 +1,4 @@
-// Bundles a page with each bundler, as its own documentation says, without any setting for the package.
+// Bundles a page with each bundler, without any setting for the package, but for esbuild.
 import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -15,7 +15,9 @@ export const BUNDLERS = {
   async esbuild(page, out) {
     const { build } = await import("esbuild");
     await build({
-      entryPoints: [path.join(page, "main.js")],
+      // esbuild does not look for Workers, so it has to be told of this one.
+      entryPoints: { main: path.join(page, "main.js"), worker: "oci-fetcher/worker" },
+      absWorkingDir: page,
       bundle: true,
       format: "esm",
       splitting: true,

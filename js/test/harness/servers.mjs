@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { REGISTRIES, ROOT } from "./programs.mjs";
 
 /**
- * Starts them; returns their addresses, `requests()` and `stop()`.
+ * Starts them; returns their addresses, `requests()`, `renew()` and `stop()`.
  *
  * The first start builds large images below `target/`, which takes minutes; later ones take two seconds.
  */
@@ -25,6 +25,11 @@ export async function startServers() {
     /** What each server was asked since the last call. */
     async requests() {
       child.stdin.write("requests\n");
+      return next();
+    },
+    /** Makes faults that show only so often show again. */
+    async renew() {
+      child.stdin.write("renew\n");
       return next();
     },
     async stop() {

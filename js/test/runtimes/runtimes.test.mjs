@@ -61,6 +61,7 @@ for (const [name, command] of Object.entries(RUNTIMES)) {
     mkdirSync(data);
     const told = { ...given, folder: data, helperMark: home.mark };
     writeFileSync(path.join(place.folder, "given.json"), JSON.stringify(told));
+    await servers.renew();
     const [program, ...options] = command;
     const ended = await attempt(program, [...options, "main.mjs", "given.json"], { cwd: place.folder, env: home.env });
     assert.equal(ended.code, 0, ended.stderr);
@@ -75,6 +76,7 @@ test("workerd", async (t) => {
     path.join(here, "../scenario"),
   ]);
   const { debian, ...expected } = given.expected;
+  await servers.renew();
   await report(t, "workerd", await runInWorkerd(place, { ...given, expected, compiles: false }));
 });
 

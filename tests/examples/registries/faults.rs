@@ -30,6 +30,14 @@ pub(crate) fn start() -> Registry {
     Registry::start(content, options)
 }
 
+/// Makes faults that show only so often show again.
+pub(crate) fn renew(registry: &Registry) {
+    registry.forget_rules();
+    for (_, rule) in rules() {
+        registry.add_rule(rule);
+    }
+}
+
 const ENCRYPTED: &str = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted";
 
 /// Returns what is done to the last layer of [`image`], or to its manifest, by repository.

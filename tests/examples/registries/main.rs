@@ -5,7 +5,7 @@
 //! image of the `debian` suite in its sibling `debian-image`.
 //!
 //! A line `requests` on standard input is answered by a line of JSON: what was asked of each server
-//! since the last such line. All servers end when standard input does.
+//! since the last such line. A line `renew` makes faults that show only so often show again. All servers end when standard input does.
 
 #![expect(clippy::print_stdout, reason = "printing is how it answers")]
 
@@ -37,6 +37,10 @@ fn main() {
     for line in io::stdin().lock().lines() {
         match line.expect("standard input is text").as_str() {
             "requests" => println!("{}", servers.requests_since(&mut seen)),
+            "renew" => {
+                faults::renew(&servers.faults);
+                println!("{}", json!({}));
+            }
             other => panic!("no command {other}"),
         }
     }
