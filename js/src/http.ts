@@ -77,7 +77,8 @@ export class Http {
         return await this.send(request, content, signal);
       }
       const body = new Body(response.body, attempt, deadlines.progress, release);
-      return { status: response.status, headers: [...response.headers], body };
+      const headers = [...response.headers, ...hiddenRange(request, response)];
+      return { status: response.status, headers, body };
     } catch (error) {
       release();
       if (signal.aborted) throw aborted(signal.reason);
@@ -124,6 +125,18 @@ export class Http {
       cause: error,
     });
   }
+}
+
+/**
+ * Returns the `Content-Range` that a page may not read, as few registries expose it: without it, every
+ * download that broke would begin anew. It is what was asked for; the digest decides whether it came.
+ */
+function hiddenRange(request: CoreRequest, response: Response): [string, string][] {
+  if (response.type !== "cors" || response.status !== 206 || response.headers.has("content-range")) return [];
+  const range = request.headers.find(([name]) => name.toLowerCase() === "range")?.[1];
+  const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? Number.NaN);
+  const size = start + Number(response.headers.get("content-length") ?? Number.NaN);
+  return Number.isSafeInteger(size) && size > start ? [["content-range", `bytes ${start}-${size - 1}/${size}`]] : [];
 }
 
 /** The body of an answer, piece by piece. */

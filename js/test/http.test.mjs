@@ -111,6 +111,21 @@ test("the caller's signal ends a request and a body", async () => {
   await assert.rejects(next, { code: "aborted" });
 });
 
+test("a range that a page may not read is what was asked for", async () => {
+  const request = { method: "GET", url: "https://registry.invalid/blob", headers: [["range", "bytes=7-"]] };
+  const hiding = (type, status, headers) => async () => Object.defineProperty(new Response("abc", { status, headers }), "type", { value: type });
+  const rangeOf = async (...answer) => {
+    const { headers, body } = await http({ fetch: hiding(...answer), redirects: "follow" }).send(request, undefined, never);
+    body.close();
+    return new Map(headers).get("content-range");
+  };
+  assert.equal(await rangeOf("cors", 206, { "content-length": "3" }), "bytes 7-9/10");
+  assert.equal(await rangeOf("cors", 206, { "content-length": "3", "content-range": "bytes 0-2/3" }), "bytes 0-2/3");
+  assert.equal(await rangeOf("cors", 206, {}), undefined);
+  assert.equal(await rangeOf("cors", 200, { "content-length": "3" }), undefined);
+  assert.equal(await rangeOf("basic", 206, { "content-length": "3" }), undefined);
+});
+
 test("no message shows the query of an address", async () => {
   const failing = async (url) => {
     throw new TypeError(`error sending request for url (${url})`);
