@@ -89,7 +89,7 @@ class OpfsCache implements BlobCache {
       const whole = lengthOf(pieces) === size && (await openFile(directory, WHOLE)) !== undefined;
       return new OpfsBlob({ pieces, whole, directory, parent: this.#blobs, name: keyOf(digest), release: own });
     } catch (error) {
-      own();
+      await own();
       throw storageError("cannot open a blob in the origin private file system", error);
     }
   }
@@ -163,17 +163,17 @@ class OpfsBlob implements CachedBlob {
     await this.#flush();
     const directory = this.#directory;
     if (directory !== undefined) await unlessFull(() => writeFile(directory, WHOLE, ""));
-    this.#end();
+    await this.#end();
   }
 
   async discard(): Promise<void> {
     await this.#remove();
-    this.#end();
+    await this.#end();
   }
 
   async close(): Promise<void> {
     if (!this.complete) await this.#flush();
-    this.#end();
+    await this.#end();
   }
 
   async #flush(): Promise<void> {
@@ -192,10 +192,10 @@ class OpfsBlob implements CachedBlob {
     if (parent !== undefined && name !== undefined) await removeFile(parent, name);
   }
 
-  #end(): void {
+  async #end(): Promise<void> {
     this.#directory = undefined;
     this.#piece = new Uint8Array(0);
-    this.#parts.release?.();
+    await this.#parts.release?.();
   }
 }
 

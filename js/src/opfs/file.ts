@@ -58,15 +58,22 @@ export async function openFile(directory: FileSystemDirectoryHandle, name: strin
 
 /** Removes a file or a whole directory; it need not be there. */
 export async function removeFile(directory: FileSystemDirectoryHandle, name: string): Promise<void> {
-  try {
-    await directory.removeEntry(name, { recursive: true });
-  } catch (error) {
-    // What another tab has open goes when it is swept next.
-    if (!isMissing(error) && !isLocked(error)) {
-      throw storageError(`cannot remove ${name} from the origin private file system`, error);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await directory.removeEntry(name, { recursive: true });
+    } catch (error) {
+      if (isMissing(error)) return;
+      if (!isLocked(error)) throw storageError(`cannot remove ${name} from the origin private file system`, error);
+      // Whoever has it open longer leaves it to the next sweep.
+      if (tries === REMOVALS) return;
     }
+    await new Promise((resolve) => setTimeout(resolve, tries * UNLOCKING));
   }
 }
+
+/** A Worker that was just ended keeps its files locked for a moment. */
+const REMOVALS = 5;
+const UNLOCKING = 10;
 
 function isMissing(error: unknown): boolean {
   return error instanceof DOMException && error.name === "NotFoundError";

@@ -1,4 +1,5 @@
 import type { ImageStore, StoredImage } from "../destination.js";
+import { asyncDispose } from "../disposal.js";
 import { engine } from "../engine.js";
 import { PackFileSystem } from "../file-system.js";
 import { Pulled } from "../image.js";
@@ -36,7 +37,7 @@ export class StoredFileSystem extends PackFileSystem {
   readonly #store: OpfsStore;
   readonly #hold: Hold;
   readonly #record: ImageRecord;
-  #open = true;
+  #released: Promise<void> | undefined;
 
   constructor(tree: MergedTree, packs: readonly Pack[], stored: { store: OpfsStore; hold: Hold; record: ImageRecord }) {
     super(tree, packs);
@@ -47,13 +48,18 @@ export class StoredFileSystem extends PackFileSystem {
 
   override close(): void {
     super.close();
-    if (!this.#open) return;
-    this.#open = false;
-    // It may have been removed meanwhile, or replaced.
-    void this.#hold
-      .release()
-      .then(() => this.#store.sweep({ dropped: [this.#record] }))
-      .catch(() => undefined);
+    this.#released ??= this.#release().catch(() => undefined);
+  }
+
+  override async [asyncDispose](): Promise<void> {
+    this.close();
+    await this.#released;
+  }
+
+  /** Lets go; the image may have been removed meanwhile, or replaced. */
+  async #release(): Promise<void> {
+    await this.#hold.release();
+    await this.#store.sweep({ dropped: [this.#record] });
   }
 }
 

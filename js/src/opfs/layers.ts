@@ -103,9 +103,16 @@ export class LayerStore {
 
   /** Removes files which no marker names, unless whoever wrote them is still there. */
   async #removeUnnamed(marker: Marker | undefined, names: readonly string[]): Promise<void> {
+    const files = new Map<string, string[]>();
     for (const name of names) {
       if (name.endsWith(MARKER) || name === marker?.pack.name || name === marker?.index.name) continue;
-      await this.#locks.ifUnheld(name.split(".")[1] ?? "", () => removeFile(this.#directory, name));
+      const id = name.split(".")[1] ?? "";
+      files.set(id, [...(files.get(id) ?? []), name]);
+    }
+    for (const [id, unnamed] of files) {
+      await this.#locks.ifUnheld(id, async () => {
+        for (const name of unnamed) await removeFile(this.#directory, name);
+      });
     }
   }
 
@@ -125,11 +132,19 @@ export class LayerStore {
     const file = await openFile(this.#directory, index.name);
     if (file === undefined || file.size !== index.length) return undefined;
     const bytes = new Uint8Array(await file.arrayBuffer());
-    if ((await digestOfBytes(bytes)) !== index.digest) return undefined;
+    if (!isCurrent(bytes) || (await digestOfBytes(bytes)) !== index.digest) return undefined;
     const content = await openFile(this.#directory, pack.name);
     return content?.size === pack.length ? { index: bytes, pack: packOf(content), report } : undefined;
   }
 }
+
+/** Whether this version's module can read an index; otherwise its layer is decoded anew. */
+function isCurrent(index: Uint8Array): boolean {
+  return INDEX_START.every((byte, at) => index[at] === byte);
+}
+
+/** What the module's indexes begin with: `OCFL` and the format's version. */
+const INDEX_START: readonly number[] = [0x4f, 0x43, 0x46, 0x4c, 1];
 
 /** A digest as part of a file's name. */
 function keyOf(digest: string): string {

@@ -1,5 +1,5 @@
-/** Gives a lock back; more than once does nothing. */
-export type Release = () => void;
+/** Gives a lock back, and resolves when others can have it; more than once does nothing. */
+export type Release = () => Promise<void>;
 
 /** Locks which all tabs and Workers of an origin see, and which end with whoever holds them. */
 export class Locks {
@@ -27,7 +27,7 @@ export class Locks {
     try {
       return await work();
     } finally {
-      release();
+      await release();
     }
   }
 
@@ -47,18 +47,27 @@ export class Locks {
     try {
       await work();
     } finally {
-      release();
+      await release();
     }
   }
 
   #request(name: string, options: LockOptions): Promise<Release | undefined> {
     return new Promise((resolve, reject) => {
       const held = (lock: Lock | null): Promise<void> | undefined => {
-        if (lock !== null) return new Promise<void>((release) => resolve(release));
-        resolve(undefined);
-        return undefined;
+        if (lock === null) {
+          resolve(undefined);
+          return undefined;
+        }
+        return new Promise<void>((end) => {
+          resolve(async () => {
+            end();
+            // Only now is it free: in Firefox, not at once.
+            await released;
+          });
+        });
       };
-      navigator.locks.request(`${this.#scope}/${name}`, options, held).catch(reject);
+      const released = navigator.locks.request(`${this.#scope}/${name}`, options, held);
+      released.catch(reject);
     });
   }
 }
@@ -98,8 +107,8 @@ export class Hold {
   async release(): Promise<void> {
     const layers = [...this.#layers.values()];
     this.#layers.clear();
-    this.#own();
-    for (const taken of layers) (await taken)();
+    await this.#own();
+    for (const taken of layers) await (await taken)();
   }
 }
 

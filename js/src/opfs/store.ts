@@ -67,7 +67,8 @@ export class OpfsStore {
     // No image becomes visible meanwhile. Layers that one is going to use are held by its pull.
     await this.locks.within(IMAGES, "exclusive", async () => {
       const records = await this.records.all();
-      const used = new Set(records.flatMap(diffIdsOf));
+      // A tree has all that it needs; its pull may have held layers nevertheless.
+      const used = new Set(records.filter(({ tree }) => tree === undefined).flatMap(diffIdsOf));
       const dropped = new Set((options.dropped ?? []).flatMap(diffIdsOf));
       await this.layers.sweep(used, dropped, options.orphans ?? "old");
       await this.#sweepTrees(new Set(records.flatMap(({ tree }) => tree ?? [])));
@@ -83,7 +84,6 @@ export class OpfsStore {
   }
 }
 
-function diffIdsOf({ layers, tree }: ImageRecord): string[] {
-  // A tree has everything that it needs.
-  return tree === undefined ? layers.map(({ diffId }) => diffId) : [];
+function diffIdsOf({ layers }: ImageRecord): string[] {
+  return layers.map(({ diffId }) => diffId);
 }

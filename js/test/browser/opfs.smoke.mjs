@@ -154,6 +154,31 @@ test("a page that is closed half-way loses only unfinished layers", async () => 
   assert.equal(left.length, 7, left.join(" "));
 });
 
+test("a layer whose index is damaged, or of another version, is fetched anew", async () => {
+  const whole = image([BASE, TOP]);
+  const reference = registry.serve("app:older", whole);
+  await page.evaluate(pullAndRead, { reference });
+  await page.evaluate(async () => {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("oci-fetcher");
+    const layers = await root.getDirectoryHandle("layers");
+    for (const name of await Array.fromAsync(layers.keys())) {
+      if (!name.endsWith(".index")) continue;
+      const handle = await layers.getFileHandle(name);
+      const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+      bytes[4] ^= 1;
+      const stream = await handle.createWritable();
+      await stream.write(bytes);
+      await stream.close();
+    }
+  });
+  const failed = await page.evaluate((name) => new window.fetcher.Client().open(name).catch(({ code }) => code), reference);
+  assert.equal(failed, "io");
+  registry.requests.length = 0;
+  const again = await page.evaluate(pullAndRead, { reference });
+  assert.equal(again.name, "top\n");
+  assert.equal(registry.count(/GET .*\/blobs\//), 3);
+});
+
 test("a wrong layer fails, and nothing is visible", async () => {
   const reference = registry.serve("app:wrong", image([BASE, TOP], { diffIds: [`sha256:${"0".repeat(64)}`, `sha256:${"1".repeat(64)}`] }));
   const failed = await page.evaluate(pullAndFail, { reference });
