@@ -7,6 +7,7 @@ import type { Http } from "./http.js";
 import { Machine, type BorderMachine, type BorderSession, type Note } from "./machine.js";
 import type { TokenEndpoint } from "./settings.js";
 import type { Source, SourceImage } from "./source.js";
+import { sourceNamed } from "./sources/named.js";
 import { Store } from "./store.js";
 import type { CredentialCallback, Descriptor, ImageConfig, LayerDescriptor, Limits, Progress, ResolvedImage, Retry } from "./types.js";
 
@@ -55,10 +56,11 @@ export class Access {
   readonly #session: BorderSession;
   readonly #source: SourceImage | undefined;
 
-  static async open(operation: Operation, from: string | Source): Promise<Access> {
-    const { engine, signal, fetch } = operation;
+  static async open(operation: Operation, named: string | Source): Promise<Access> {
+    const from = typeof named === "string" ? sourceNamed(named) : named;
+    const { engine, signal, fetch, limits } = operation;
     if (typeof from !== "string") {
-      const source = await from.find({ fetch, signal });
+      const source = await from.find({ fetch, limits, signal });
       for (const warning of source.warnings) warn(operation, warning);
       const session = engine.call((border) => border.Session.local(JSON.stringify(operation.session)));
       return new Access(operation, session, from.name, undefined, source);

@@ -15,6 +15,7 @@ export type {
   Staging,
   StoredImage,
 } from "./destination.js";
+export { into } from "./destinations/into.js";
 export { memory } from "./destinations/memory.js";
 export { OciError, type ErrorClass, type ErrorCode } from "./errors.js";
 export type { DecodedLayer, Decoding, LayerFeed, LayerReport, LayerSpec, Pack, PackPlace } from "./layer.js";
@@ -22,5 +23,8 @@ export { decodeName, encodeName } from "./name.js";
 export type { Entry, EntryKind } from "./record.js";
 export type { ClientOptions, TokenEndpoint } from "./settings.js";
 export type { Source, SourceImage, SourceOptions } from "./source.js";
+export { archive, type ArchiveOptions } from "./sources/archive.js";
+export type { LocalPlace } from "./sources/named.js";
+export { staticLayout, type StaticLayoutOptions } from "./sources/static-layout.js";
 export type { Extent, MergedTree } from "./tree.js";
 export type * from "./types.js";

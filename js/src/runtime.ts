@@ -1,6 +1,8 @@
 import type { BlobCache } from "./cache.js";
 import type { ImageStore } from "./destination.js";
 import type { Decoding } from "./layer.js";
+import type { Source } from "./source.js";
+import type { LocalPlace } from "./sources/named.js";
 import type { CredentialCallback } from "./types.js";
 
 /** What differs between runtimes; each entry file says it once. */
@@ -22,6 +24,8 @@ export interface Runtime {
   images?(): ImageStore;
   /** Credentials of a client that names none. */
   credentials?: CredentialCallback;
+  /** Reads layouts and archives on this machine. */
+  local?(place: LocalPlace): Source;
 }
 
 /** Sets this runtime's parts. */

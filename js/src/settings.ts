@@ -1,6 +1,7 @@
 import type { BlobCache } from "./cache.js";
 import type { ImageStore } from "./destination.js";
 import { engine, type Engine } from "./engine.js";
+import { usage } from "./errors.js";
 import type { Decoding } from "./layer.js";
 import type { Auth, CredentialCallback, Deadlines, Limits, Retry } from "./types.js";
 
@@ -10,7 +11,7 @@ export interface ClientOptions {
    * Credentials: one for every registry, or a callback that is asked for each repository. Without it,
    * Node, Deno and Bun look where docker and podman keep them; elsewhere nothing is sent.
    */
-  readonly auth?: Auth | "anonymous";
+  readonly auth?: Auth | "anonymous" | "environment";
   /** What requests are sent with, instead of the runtime's `fetch`. */
   readonly fetch?: typeof fetch;
   /** Changes where a request goes, for example to a proxy that adds CORS headers. */
@@ -62,6 +63,7 @@ export function credentialsOf(
   otherwise: CredentialCallback | undefined,
 ): CredentialCallback {
   if (auth === "anonymous") return () => undefined;
-  if (auth === undefined) return otherwise ?? (() => undefined);
+  if (auth === "environment" && otherwise === undefined) throw usage("this runtime has no files to look for credentials in");
+  if (auth === undefined || auth === "environment") return otherwise ?? (() => undefined);
   return typeof auth === "function" ? auth : () => auth;
 }

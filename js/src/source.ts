@@ -1,4 +1,4 @@
-import type { Descriptor } from "./types.js";
+import type { Descriptor, Limits } from "./types.js";
 
 /**
  * Where an image comes from, other than a registry: a layout on a static host, an archive in a
@@ -14,6 +14,7 @@ export interface Source {
 /** What a source may use. */
 export interface SourceOptions {
   readonly fetch: typeof fetch;
+  readonly limits: Limits;
   readonly signal: AbortSignal | undefined;
 }
 

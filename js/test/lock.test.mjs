@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, test } from "node:test";
 import { LockFile, NAMELESS, STALE } from "../dist/disk/lock.js";
-import { deadIn, WorkDirectory } from "../dist/disk/work.js";
+import { deadIn, reclaim, WorkDirectory } from "../dist/disk/work.js";
 import { start } from "./child.mjs";
 
 let folder;
@@ -45,7 +45,8 @@ test("whoever waits gets it when it is given up", async () => {
 test("a dead owner's lock is taken over at once", { skip: process.platform !== "linux" }, async () => {
   const { child, result } = start("lock-child.mjs", { path });
   await new Promise((resolve) => {
-    const timer = setInterval(() => readdirSync(folder).length > 0 && (clearInterval(timer), resolve()), 5);
+    const isNamed = () => existsSync(path) && readFileSync(path, "utf8") !== "";
+    const timer = setInterval(() => isNamed() && (clearInterval(timer), resolve()), 5);
   });
   assert.equal(LockFile.tryAcquire(path), undefined);
   child.kill("SIGKILL");
@@ -80,4 +81,21 @@ test("work directories of the living stay", async () => {
   assert.deepEqual([...deadIn(folder, ".root.oci-fetcher-")], []);
   await work.remove();
   assert.deepEqual(readdirSync(folder), []);
+});
+
+test("what stood at a destination comes back where a run was killed between its renames", async () => {
+  const destination = join(folder, "root");
+  const left = join(folder, ".root.oci-fetcher-abc123.js");
+  mkdirSync(join(left, "packs"), { recursive: true });
+  writeFileSync(join(left, "lock"), "1 elsewhere 0\n");
+  mkdirSync(`${left}.old/before`, { recursive: true });
+  mkdirSync(`${left}.new`);
+  await reclaim(folder, ".root.oci-fetcher-", destination);
+  // Its owner may live.
+  assert.equal(readdirSync(folder).length, 3);
+  const long = (Date.now() - STALE * 2) / 1_000;
+  utimesSync(join(left, "lock"), long, long);
+  await reclaim(folder, ".root.oci-fetcher-", destination);
+  assert.deepEqual(readdirSync(folder), ["root"]);
+  assert.deepEqual(readdirSync(destination), ["before"]);
 });

@@ -1,4 +1,14 @@
-import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { platform } from "node:process";
 import { onDisk } from "../disk/failure.js";
@@ -138,7 +148,12 @@ class InPlace implements Ground {
   /** What the directory was before, for the case that nothing comes of it. */
   readonly #before: { readonly mode: number; readonly mtime: Date };
 
-  constructor(root: string, before: { readonly mode: number; readonly mtime: Date }, created: CreatedParents, work: WorkDirectory) {
+  constructor(
+    root: string,
+    before: { readonly mode: number; readonly mtime: Date },
+    created: CreatedParents,
+    work: WorkDirectory,
+  ) {
     this.root = root;
     this.#before = before;
     this.#created = created;

@@ -1,4 +1,17 @@
-import { close, closeSync, constants, fdatasync, fstatSync, fsync, ftruncateSync, openSync, read, readSync, write, writeSync } from "node:fs";
+import {
+  close,
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  openSync,
+  read,
+  readSync,
+  write,
+  writeSync,
+} from "node:fs";
 import type { BigIntStats } from "node:fs";
 import type { DiskPath } from "./path.js";
 

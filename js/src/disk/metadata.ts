@@ -1,4 +1,15 @@
-import { closeSync, constants, fchmodSync, fchownSync, fstatSync, futimesSync, lchownSync, lstatSync, lutimesSync, openSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  futimesSync,
+  lchownSync,
+  lstatSync,
+  lutimesSync,
+  openSync,
+} from "node:fs";
 import type { BigIntStats } from "node:fs";
 import process from "node:process";
 import { OciError } from "../errors.js";
