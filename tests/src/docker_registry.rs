@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::access_log::{self, Request};
 use crate::content::Content;
 use crate::process::{required, run};
-use crate::registry::{Issuer, Options, Registry, Signer};
+use crate::registry::{Cors, Issuer, Options, Registry, Signer};
 use crate::tls::Authority;
 
 /// How a [`DockerRegistry`] is set up.
@@ -25,6 +26,7 @@ pub struct Setup {
     access: Access,
     deletion: bool,
     headers: Vec<(String, String)>,
+    cors: Cors,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -81,6 +83,16 @@ impl Setup {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
+
+    /// Chooses what web pages of other origins may see, of the token issuer's answers too.
+    ///
+    /// With tokens, docker-registry asks for one even where a browser asks before a request
+    /// (OPTIONS), which browsers take for a refusal: put a [`Gateway`](crate::gateway::Gateway) before it.
+    #[must_use]
+    pub fn cors(mut self, cors: Cors) -> Self {
+        self.cors = cors;
+        self
+    }
 }
 
 /// A `distribution` registry that runs as long as this value lives.
@@ -122,11 +134,11 @@ impl DockerRegistry {
         let issuer = match &setup.access {
             Access::Open | Access::PasswordOverTls { .. } => None,
             Access::Tokens { issuer, .. } => {
-                let options = Options::new().tokens(Issuer::clone(issuer).signed(signer.clone()));
+                let options = Options::new().tokens(Issuer::clone(issuer).signed(signer.clone())).cors(setup.cors);
                 Some(Registry::start(Content::new(), options))
             }
         };
-        let realm = issuer.as_ref().map(Registry::realm);
+        let realm = issuer.as_ref().map(Registry::named_realm);
         let configuration = configuration(storage, &setup, directory.path(), &authority, &signer, realm);
         // YAML takes JSON as it is.
         let file = write(directory.path(), "config.yml", &configuration.to_string());
@@ -176,6 +188,12 @@ impl DockerRegistry {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Returns what was asked and answered until now, in the order of the answers' ends.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        access_log::parse(&self.log())
     }
 
     /// Pushes a manifest with everything beneath it, under the same repository and tag.
@@ -262,12 +280,13 @@ fn configuration(
     realm: Option<String>,
 ) -> Value {
     let mut http = json!({ "addr": "127.0.0.1:0", "secret": "of the test" });
-    for (name, value) in &setup.headers {
+    let own = setup.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in own.chain(setup.cors.fields().iter().copied()) {
         http["headers"][name] = json!([value]);
     }
     let mut configuration = json!({
         "version": "0.1",
-        "log": { "level": "info", "accesslog": { "disabled": true } },
+        "log": { "level": "info" },
         "storage": {
             "filesystem": { "rootdirectory": storage },
             "delete": { "enabled": setup.deletion },

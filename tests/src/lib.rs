@@ -6,6 +6,9 @@
 //! - [`forward_proxy`] stands between a client and a registry;
 //! - [`tls`] makes certificate authorities that live as long as a test;
 //! - [`docker_registry`] starts the `distribution` registry that Debian packages, and fills it with `skopeo`;
+//! - [`gateway`] starts `nginx` before a registry, or over a folder of files;
+//! - [`access_log`] reads the logs of both;
+//! - [`awkward`] and [`bulk`] are images that a host finds hard to hold, and large ones;
 //! - [`debian`] builds a real image;
 //! - [`process`] runs commands and measures them;
 //! - [`compare`] holds two directories against each other, path by path.
@@ -14,6 +17,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
+pub mod awkward;
+pub mod bulk;
 #[cfg(unix)]
 pub mod compare;
 pub mod content;
@@ -22,6 +28,8 @@ pub mod debian;
 #[cfg(unix)]
 pub mod docker_registry;
 pub mod forward_proxy;
+#[cfg(unix)]
+pub mod gateway;
 pub mod image;
 #[cfg(unix)]
 pub mod place;

@@ -3,6 +3,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use super::*;
+use crate::gateway::Gateway;
 use crate::image::{Image, Index, Layer};
 use crate::process::measure;
 
@@ -72,4 +73,39 @@ fn tokens_of_our_issuer_are_accepted() {
     assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains(&challenge), "{answer}");
     round_trip(&registry);
     assert!(issuer.token_requests() > 0);
+}
+
+#[test]
+fn a_gateway_answers_preflights_that_the_registry_refuses() {
+    let storage = tempfile::tempdir().expect("a temporary directory can be made");
+    let setup = Setup::tokens("alice", "secret", Issuer::new()).cors(Cors::Headers);
+    let registry = DockerRegistry::start(storage.path(), setup);
+    let gateway = Gateway::before(&registry.origin(), Cors::Headers);
+    let asked = |host: &str, method: &str| {
+        let mut stream = TcpStream::connect(host).expect("connected");
+        write!(stream, "{method} /v2/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        let status = answer.split(' ').nth(1).expect("a status line").to_owned();
+        (status, answer.matches("Access-Control-Allow-Origin: *\r\n").count())
+    };
+    assert_eq!(asked(&registry.host(), "OPTIONS"), ("401".to_owned(), 1));
+    assert_eq!(asked(&gateway.host(), "OPTIONS"), ("204".to_owned(), 1));
+    assert_eq!(asked(&gateway.host(), "GET"), ("401".to_owned(), 1));
+    let seen: Vec<_> = gateway.requests().into_iter().map(|request| (request.method, request.status)).collect();
+    assert_eq!(seen, [("OPTIONS".to_owned(), 204), ("GET".to_owned(), 401)]);
+    let seen: Vec<_> = registry.requests().into_iter().map(|request| request.method).collect();
+    assert_eq!(seen, ["OPTIONS", "GET"]);
+}
+
+#[test]
+fn a_folder_is_served_with_ranges() {
+    let folder = tempfile::tempdir().expect("a temporary directory can be made");
+    write(folder.path(), "a/b.txt", "0123456789");
+    let gateway = Gateway::over(folder.path(), Cors::Headers);
+    let mut curl = Command::new(required("curl", "curl"));
+    curl.args(["-si", "-r", "3-5"]).arg(format!("http://{}/a/b.txt", gateway.host()));
+    let answer = measure(&curl).expect_code(0).stdout_text();
+    assert!(answer.starts_with("HTTP/1.1 206 ") && answer.ends_with("\r\n\r\n345"), "{answer}");
+    assert!(answer.contains("Access-Control-Allow-Origin: *\r\n"), "{answer}");
 }

@@ -30,7 +30,9 @@ pub(super) async fn deliver(
     if plan.ignores_range {
         exchange.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("range"));
     }
-    let mut reply = plan.replacement.take().unwrap_or_else(|| answer(shared, &exchange));
+    let cors = shared.options.cors;
+    let reply = cors.preflight(&exchange).or_else(|| plan.replacement.take());
+    let mut reply = cors.allow(reply.unwrap_or_else(|| answer(shared, &exchange)));
     plan.edit_reply(&mut reply);
     let head = plan.head(&reply);
     shared.log.update(number, |exchange| exchange.status = Some(reply.status));

@@ -8,6 +8,7 @@
 //! Deviations: nothing can be pushed, and repositories share their blobs.
 
 mod answer;
+mod cors;
 mod deliver;
 mod http;
 mod issuer;
@@ -17,6 +18,7 @@ mod plan;
 mod scenario;
 mod server;
 
+pub use cors::Cors;
 pub use http::http_date;
 pub use issuer::{ExpiresIn, Issuer, Port, TokenField, TokenPost};
 pub use jwt::Signer;
@@ -44,6 +46,7 @@ pub struct Options {
     rules: Vec<Rule>,
     referrers: Referrers,
     page_size: Option<usize>,
+    cors: Cors,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -113,6 +116,13 @@ impl Options {
     #[must_use]
     pub fn page_size(mut self, tags: usize) -> Self {
         self.page_size = Some(tags);
+        self
+    }
+
+    /// Chooses what web pages of other origins may see, of the token issuer's answers too.
+    #[must_use]
+    pub fn cors(mut self, cors: Cors) -> Self {
+        self.cors = cors;
         self
     }
 }
@@ -213,6 +223,15 @@ impl Registry {
     #[must_use]
     pub fn realm(&self) -> String {
         format!("{}/token", self.shared.origin(self.shared.issuer_address))
+    }
+
+    /// Returns the realm that its challenges name.
+    #[must_use]
+    pub fn named_realm(&self) -> String {
+        match &self.shared.options.access {
+            Access::Token(issuer) => self.shared.realm(issuer),
+            Access::Open | Access::Basic { .. } => self.realm(),
+        }
     }
 
     /// Returns what was asked and answered until now, in the order of arrival.

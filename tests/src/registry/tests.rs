@@ -403,3 +403,25 @@ fn get_over_tls(registry: &Registry, authority: &Authority, client: Option<Ident
     let seen = read(&mut stream);
     if seen.head.is_empty() { Err(seen.end.expect_err("an end without an answer is an error")) } else { Ok(seen) }
 }
+
+#[test]
+fn pages_of_other_origins_see_what_they_are_let_see() {
+    let asked = |cors| {
+        let rule = Rule::on(Method::Any, "*").times(1).then(Action::challenge("Basic realm=\"test\""));
+        let registry = Registry::start(content(), Options::new().cors(cors).rule(rule));
+        let preflight = request(&registry.host(), "OPTIONS", PATH, &[], "");
+        let refused = get(&registry, PATH, &[]);
+        let field = |seen: &Seen, name: &str| seen.header(name).map(str::to_owned);
+        let exposed = field(&refused, "access-control-expose-headers");
+        let allowed = field(&preflight, "access-control-allow-headers");
+        (
+            preflight.status(),
+            allowed.is_some(),
+            refused.status(),
+            exposed.is_some_and(|it| it.contains("WWW-Authenticate")),
+        )
+    };
+    assert_eq!(asked(Cors::Absent), (405, false, 401, false));
+    assert_eq!(asked(Cors::Bodies), (204, true, 401, false));
+    assert_eq!(asked(Cors::Headers), (204, true, 401, true));
+}
