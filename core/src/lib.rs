@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod artifact;
 pub mod credentials;
 pub mod digest;
 pub mod entry;
@@ -20,6 +21,7 @@ pub mod fs;
 pub mod layer;
 pub mod layout;
 pub mod limits;
+pub mod listing;
 pub mod manifest;
 pub mod memory;
 pub mod pull;

@@ -46,6 +46,7 @@ pub use http::{Deadlines, TlsError, TlsFiles};
 pub use local::LocalError;
 pub use observer::{Event, Observer, Silent};
 pub use oci_fetcher_core as core;
+pub use oci_fetcher_core::artifact::WasmKind;
 pub use oci_fetcher_core::credentials::Secret;
 pub use oci_fetcher_core::digest::Digest;
 pub use oci_fetcher_core::error::{Class, Explain};
@@ -56,7 +57,7 @@ pub use oci_fetcher_core::reference::Reference;
 pub use oci_fetcher_core::report::Report;
 pub use oci_fetcher_core::source::Source;
 pub use options::{Auth, CachePolicy, Destination, NetworkUse, PlainHttp, Platforms, PullOptions};
-pub use pulled::{Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, WasmKind};
+pub use pulled::{Counts, Got, GotFile, ImageInfo, Pulled, RawManifest};
 pub use staging::Existing;
 
 /// The examples of the README, as tests.
