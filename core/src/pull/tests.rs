@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a scenario names the one thing that it expects")]
 
+mod page;
 mod resolve;
 mod transfer;
 
