@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod artifact;
 pub mod credentials;
 pub mod digest;
 pub mod entry;

@@ -49,6 +49,7 @@ pub use http::{Deadlines, TlsError, TlsFiles};
 pub use local::LocalError;
 pub use observer::{Event, Observer, Silent};
 pub use oci_fetcher_core as core;
+pub use oci_fetcher_core::artifact::WasmKind;
 pub use oci_fetcher_core::credentials::Secret;
 pub use oci_fetcher_core::digest::Digest;
 pub use oci_fetcher_core::error::{Class, Explain};
@@ -59,7 +60,7 @@ pub use oci_fetcher_core::reference::Reference;
 pub use oci_fetcher_core::report::Report;
 pub use oci_fetcher_core::source::Source;
 pub use options::{Auth, CachePolicy, Destination, NetworkUse, PlainHttp, Platforms, PullOptions};
-pub use pulled::{Checked, Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, Referrers, WasmKind};
+pub use pulled::{Checked, Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, Referrers};
 pub use staging::Existing;
 pub use temporary::AtomicFile;
 

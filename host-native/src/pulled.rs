@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use oci_fetcher_core::artifact::WasmKind;
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::manifest::{Descriptor, ImageConfig};
 use oci_fetcher_core::report::Report;
@@ -121,13 +122,4 @@ pub struct GotFile {
     pub descriptor: Arc<Descriptor>,
     /// Whether it is a WebAssembly module or component, by type and by magic bytes.
     pub wasm: Option<WasmKind>,
-}
-
-/// The two kinds of WebAssembly binaries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WasmKind {
-    /// A core module.
-    Module,
-    /// A component.
-    Component,
 }

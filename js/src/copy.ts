@@ -5,7 +5,7 @@ import type { Decoding, LayerFeed } from "./layer.js";
 import type { Machine } from "./machine.js";
 import { specOf } from "./pull.js";
 import type { Source } from "./source.js";
-import type { CopiedImage, Descriptor, Limits, RawManifest, ResolvedImage } from "./types.js";
+import type { CopiedImage, Descriptor, LayerDescriptor, Limits, RawManifest } from "./types.js";
 
 /** What is copied, and where to. */
 export interface BlobCopy {
@@ -44,9 +44,8 @@ interface Plan {
   /** What the destination will name. */
   readonly named: RawManifest;
   readonly small: readonly { readonly descriptor: Descriptor; readonly bytes: Uint8Array }[];
-  readonly blobs: readonly Descriptor[];
-  /** The image, where one was chosen; its layers are decoded too, so that its diff_ids are verified. */
-  readonly image: ResolvedImage | undefined;
+  /** Blobs of images that can be unpacked have diff_ids: they are decoded too, to verify these. */
+  readonly blobs: readonly LayerDescriptor[];
 }
 
 async function copyOne(access: Access, copy: BlobCopy, staging: BlobStaging): Promise<CopiedImage> {
@@ -57,7 +56,7 @@ async function copyOne(access: Access, copy: BlobCopy, staging: BlobStaging): Pr
       const present = await Promise.all(blobs.map((blob) => staging.has(blob)));
       return blobs.filter((_, index) => present[index] !== true);
     },
-    (blob) => writing(access, copy, staging, plan.image, blob),
+    (blob) => writing(access, copy, staging, blob),
   );
   for (const { descriptor, bytes } of plan.small) await staging.keep(descriptor, bytes);
   const { digest, mediaType } = plan.named;
@@ -77,7 +76,6 @@ async function planOfImage(access: Access): Promise<Plan> {
       { descriptor: descriptorOf(manifest), bytes: manifest.bytes },
     ],
     blobs: image.layers,
-    image,
   };
 }
 
@@ -93,7 +91,7 @@ function planOfEverything(access: Access): Promise<Plan> {
         const { top } = JSON.parse(resolved.call((machine) => machine.outcome())) as ResolveOutcome;
         const bytes = resolved.call((machine) => machine.bytes("top"));
         const named = { digest: top.digest, mediaType: top.mediaType, bytes };
-        return { named, small, blobs: outcome.blobs, image: undefined };
+        return { named, small, blobs: outcome.blobs };
       },
     ),
   );
@@ -105,7 +103,7 @@ function descriptorOf({ digest, mediaType, bytes }: RawManifest): Descriptor {
 
 interface ClosureOutcome {
   readonly manifests: readonly Descriptor[];
-  readonly blobs: readonly Descriptor[];
+  readonly blobs: readonly LayerDescriptor[];
 }
 
 /** Verifies a blob while it is written to the destination. */
@@ -113,11 +111,10 @@ async function writing(
   access: Access,
   copy: BlobCopy,
   staging: BlobStaging,
-  image: ResolvedImage | undefined,
-  blob: Descriptor,
+  blob: LayerDescriptor,
 ): Promise<Consumer> {
   const writer = await staging.open(blob);
-  const check = await checking(access, copy, image, blob);
+  const check = await checking(access, copy, blob);
   return {
     async write(chunk): Promise<void> {
       await check.write(chunk);
@@ -134,13 +131,7 @@ async function writing(
   };
 }
 
-async function checking(
-  access: Access,
-  copy: BlobCopy,
-  image: ResolvedImage | undefined,
-  blob: Descriptor,
-): Promise<Consumer | LayerFeed> {
-  const layer = image?.kind === "image" ? image.layers.find(({ digest }) => digest === blob.digest) : undefined;
-  if (layer?.diffId === undefined) return new Verifying(access.operation.engine, blob);
-  return copy.decoding.open(specOf(layer, copy.limits), { kind: "none" });
+async function checking(access: Access, copy: BlobCopy, blob: LayerDescriptor): Promise<Consumer | LayerFeed> {
+  if (blob.diffId === undefined) return new Verifying(access.operation.engine, blob);
+  return copy.decoding.open(specOf(blob, copy.limits), { kind: "none" });
 }

@@ -196,8 +196,9 @@ class Running {
         return this.#tell({ input: "head", job, status, headers }, error);
       }
       const flow = this.#flows.get(job);
-      if (flow === undefined) return body.close();
-      flow.body = body;
+      // Without a sink only the head is wanted.
+      if (flow === undefined) body.close();
+      else flow.body = body;
       this.#tell({ input: "head", job, status, headers });
     });
   }

@@ -104,6 +104,9 @@ pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
+/// The part of [`ACCEPT`] that a web page may send without a preflight, which longer values cause.
+pub const ACCEPT_OCI: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
+
 impl MediaType {
     /// Reads a media type, for example from a descriptor or a `Content-Type`; text that is none
     /// becomes [`Other`](Self::Other).
@@ -156,6 +159,11 @@ impl MediaType {
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::Other(name) if name.ends_with("+encrypted"))
+    }
+
+    /// Tells whether a server that was asked for [`ACCEPT_OCI`] may answer with this type.
+    pub(crate) fn answers_short_accept(&self) -> bool {
+        matches!(self, Self::OciIndex | Self::OciManifest) || self.is_generic()
     }
 
     /// Tells whether the type says so little that content has to speak for itself.
@@ -264,6 +272,9 @@ mod tests {
         let accepted: Vec<MediaType> = ACCEPT.split(", ").map(MediaType::parse).collect();
         assert_eq!(accepted.len(), 4);
         assert!(accepted.iter().all(|media_type| media_type.is_index() || media_type.is_image_manifest()));
+        assert!(ACCEPT_OCI.split(", ").all(|media_type| ACCEPT.contains(media_type)));
+        // What the Fetch standard allows in a request that needs no preflight.
+        assert!(ACCEPT_OCI.len() <= 128);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use image::{ImageManifest, Kind};
 pub(crate) use index::no_match;
 pub use index::{Candidate, Index};
 pub use json::JsonError;
-pub use media_type::{ACCEPT, Compression, Distribution, Family, LayerType, MediaType};
+pub use media_type::{ACCEPT, ACCEPT_OCI, Compression, Distribution, Family, LayerType, MediaType};
 pub use platform::{Platform, PlatformError, Preference};
 
 use crate::limits::Limits;

@@ -15,7 +15,7 @@ use std::fmt;
 
 pub use content::{ContentStore, Extent, FileContent};
 pub use read::{Kind, Stat};
-pub use walk::{Walk, Walked};
+pub use walk::{FirstNames, Walk, Walked};
 
 use crate::entry::Metadata;
 use crate::fs::{Created, FileSystem, Special};
@@ -50,9 +50,9 @@ pub struct MemoryFs<C = Vec<u8>> {
     content: C,
 }
 
-/// An index among the inodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct InodeId(u32);
+/// Names what stands at one or, with hard links, several names of one [`MemoryFs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InodeId(pub u32);
 
 impl InodeId {
     const ROOT: Self = Self(0);

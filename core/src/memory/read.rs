@@ -3,10 +3,13 @@
 use super::{ContentStore, Data, FileContent, Inode, InodeId, MemoryFs};
 use crate::entry::{EntryPath, Metadata};
 use crate::fs::Special;
+use crate::tree::NodeId;
 
 /// What stands at a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat<'f> {
+    /// The same for all names of one file.
+    pub inode: InodeId,
     /// The kind, with what only that kind has.
     pub kind: Kind<'f>,
     /// Mode, owner, time and extended attributes.
@@ -36,15 +39,35 @@ impl<C> MemoryFs<C> {
     /// Returns what stands at a path.
     #[must_use]
     pub fn stat(&self, path: &EntryPath) -> Option<Stat<'_>> {
-        Some(self.inode(self.find(path)?).stat())
+        self.stat_inode(self.find(path)?)
+    }
+
+    /// Returns what stands at a node of the tree that directed this file system; `None` if this
+    /// file system does not hold it.
+    #[must_use]
+    pub fn stat_node(&self, node: NodeId) -> Option<Stat<'_>> {
+        self.stat_inode(self.nodes.get(node.index()).copied().flatten()?)
+    }
+
+    /// Returns what a number stands for; `None` for a number that is not in use.
+    #[must_use]
+    pub fn stat_inode(&self, id: InodeId) -> Option<Stat<'_>> {
+        self.inodes.get(usize::try_from(id.0).ok()?)?.stat(id)
     }
 
     /// Returns the names in a directory in byte order, with what stands there; `None` if no
     /// directory stands at the path.
     #[must_use]
     pub fn read_dir(&self, path: &EntryPath) -> Option<impl Iterator<Item = (&[u8], Stat<'_>)>> {
-        let Data::Directory(children) = &self.inode(self.find(path)?).data else { return None };
-        Some(children.iter().map(|(name, &id)| (name.as_ref(), self.inode(id).stat())))
+        self.read_dir_inode(self.find(path)?)
+    }
+
+    /// Returns the names in the directory that a number stands for, as [`read_dir`](Self::read_dir)
+    /// does.
+    #[must_use]
+    pub fn read_dir_inode(&self, id: InodeId) -> Option<impl Iterator<Item = (&[u8], Stat<'_>)>> {
+        let Data::Directory(children) = &self.inodes.get(usize::try_from(id.0).ok()?)?.data else { return None };
+        Some(children.iter().filter_map(|(name, &id)| Some((name.as_ref(), self.stat_inode(id)?))))
     }
 
     /// Returns the target of a symlink; `None` if no symlink stands at the path.
@@ -85,14 +108,14 @@ impl<C> MemoryFs<C> {
 }
 
 impl Inode {
-    pub(super) fn stat(&self) -> Stat<'_> {
+    fn stat(&self, inode: InodeId) -> Option<Stat<'_>> {
         let kind = match &self.data {
             Data::Directory(_) => Kind::Directory,
             Data::File { size, extents } => Kind::File(FileContent { size: *size, extents }),
             Data::Symlink(target) => Kind::Symlink { target },
             Data::Special(special) => Kind::Special(*special),
-            Data::Vacant => unreachable!("no name leads to a free inode"),
+            Data::Vacant => return None,
         };
-        Stat { kind, metadata: &self.metadata, links: self.links }
+        Some(Stat { inode, kind, metadata: &self.metadata, links: self.links })
     }
 }

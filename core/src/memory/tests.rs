@@ -2,7 +2,7 @@ use super::*;
 use crate::entry::{DeviceNumber, Entry, EntryKind, EntryPath, Timestamp, Xattr};
 use crate::error::{Class, Explain};
 use crate::layer::Op;
-use crate::tree::Tree;
+use crate::tree::{LastSymlink, Tree};
 use crate::unpack::{Options, Outcome, UnpackError, Unpacker};
 
 fn clean(path: &str) -> EntryPath {
@@ -105,7 +105,8 @@ fn all_kinds_and_all_metadata_are_held() {
     let fs = unpacked.fs;
     for (path, _, kind) in kinds {
         let links = if path == "d" { 2 } else { 1 };
-        assert_eq!(fs.stat(&clean(path)), Some(Stat { kind, metadata: &metadata, links }), "{path}");
+        let stat = fs.stat(&clean(path)).expect(path);
+        assert_eq!((stat.kind, stat.metadata, stat.links), (kind, &metadata, links), "{path}");
     }
     assert_eq!(fs.stat(&clean("g")).map(|stat| stat.metadata.uid), Some(1), "a link has what it names");
     assert_eq!(fs.read_link(&clean("c")), Some(&b"/x/\xff/"[..]));
@@ -138,6 +139,75 @@ fn a_walk_is_in_byte_order() {
     paths.sort_by(|left, right| left.as_bytes().cmp(right.as_bytes()));
     let Ok(Outcome::Complete(unpacked)) = unpacker.finish() else { panic!("all is selected") };
     assert_eq!(unpacked.fs.walk().map(|at| at.path).collect::<Vec<_>>(), paths);
+}
+
+/// A walk in pieces is the walk as a whole, wherever it is cut, and from paths that do not exist.
+#[test]
+fn a_walk_goes_on_after_any_path() {
+    let mut unpacker = Unpacker::new(MemoryFs::default(), Options::default());
+    for path in ["a", "a-b", "a/b", "a/b/c", "a/b-c", "ab", "b/c"] {
+        unpacker.op(entry(path, EntryKind::Directory)).expect("a directory");
+    }
+    unpacker.op(entry("b/f", EntryKind::Fifo)).expect("a FIFO");
+    for path in ["z", "a/b/z", "a/z"] {
+        unpacker.op(entry(path, EntryKind::HardLink { target: clean("b/f") })).expect("a link");
+    }
+    let Ok(Outcome::Complete(unpacked)) = unpacker.finish() else { panic!("all is selected") };
+    let fs = unpacked.fs;
+    let whole: Vec<_> = fs.walk().collect();
+    let firsts = fs.first_names();
+    assert_eq!(fs.walk_after(None, &firsts).collect::<Vec<_>>(), whole);
+    for (at, walked) in whole.iter().enumerate() {
+        let rest: Vec<_> = fs.walk_after(Some(&walked.path), &firsts).collect();
+        assert_eq!(rest, whole[at + 1..], "after {}", walked.path);
+        assert_eq!(firsts.before(&walked.path, walked.stat.inode), walked.hard_link_to.as_ref(), "{}", walked.path);
+    }
+    for nothing in ["a!", "a/a", "a/b/c/d/e", "a/b/zz", "a0", "b/", "c", "zz", "a/b-c/x"] {
+        let after = clean(nothing);
+        let rest: Vec<_> = whole.iter().filter(|walked| walked.path.as_bytes() > after.as_bytes()).cloned().collect();
+        assert_eq!(fs.walk_after(Some(&after), &firsts).collect::<Vec<_>>(), rest, "after {nothing}");
+    }
+}
+
+/// What the tree finds over symlinks is what the file system holds there.
+#[test]
+fn paths_are_found_over_symlinks_inside_the_root() {
+    let mut unpacker = Unpacker::new(MemoryFs::default(), Options::default());
+    let symlink = |target: &str| EntryKind::Symlink { target: target.as_bytes().into() };
+    unpacker.op(entry("usr/bin/tool", EntryKind::Fifo)).expect("a FIFO");
+    for (path, target) in [
+        ("bin", "../../usr/bin"),
+        ("abs", "/bin/tool"),
+        ("loop", "loop"),
+        ("gone", "nowhere"),
+        ("round", "usr/../bin"),
+        ("past", "abs/x"),
+    ] {
+        unpacker.op(entry(path, symlink(target))).expect("a symlink");
+    }
+    let Ok(Outcome::Complete(unpacked)) = unpacker.finish() else { panic!("all is selected") };
+    for (path, kept, followed) in [
+        ("bin", Some("bin"), Some("usr/bin")),
+        ("bin/tool", Some("usr/bin/tool"), Some("usr/bin/tool")),
+        ("abs", Some("abs"), Some("usr/bin/tool")),
+        ("round/tool", Some("usr/bin/tool"), Some("usr/bin/tool")),
+        ("gone", Some("gone"), None),
+        ("gone/x", None, None),
+        ("abs/x", None, None),
+        ("past", Some("past"), None),
+        ("nothing", None, None),
+    ] {
+        for (last, expected) in [(LastSymlink::Keep, kept), (LastSymlink::Follow, followed)] {
+            let found = unpacked.tree.find(&clean(path), last).expect("no circle");
+            assert_eq!(found.map(|node| unpacked.tree.place(node).path()), expected.map(clean), "{path} {last:?}");
+            let stat = found.and_then(|node| unpacked.fs.stat_node(node));
+            assert_eq!(stat, expected.and_then(|path| unpacked.fs.stat(&clean(path))), "{path} {last:?}");
+        }
+    }
+    assert_eq!(unpacked.tree.find(&EntryPath::root(), LastSymlink::Keep), Ok(Some(NodeId::ROOT)));
+    assert!(unpacked.tree.find(&clean("loop"), LastSymlink::Keep).expect("it is kept").is_some());
+    let circle = unpacked.tree.find(&clean("loop"), LastSymlink::Follow).expect_err("a circle");
+    assert_eq!(circle.code(), "too-many-symlinks");
 }
 
 /// Inodes go with their last name, and their numbers are used again.

@@ -20,6 +20,8 @@ pub(super) struct Authorizations {
     credential: Credential,
     store: TokenStore,
     learned: BTreeMap<Origin, Learned>,
+    /// Where the caller has tokens asked for, whatever the registry says.
+    endpoint: Option<BearerChallenge>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,7 +48,8 @@ pub(super) enum Access {
 
 impl Authorizations {
     pub(super) fn new(home: Origin) -> Self {
-        Self { home, credential: Credential::Anonymous, store: TokenStore::default(), learned: BTreeMap::new() }
+        let (store, learned) = (TokenStore::default(), BTreeMap::new());
+        Self { home, credential: Credential::Anonymous, store, learned, endpoint: None }
     }
 
     /// Sets the registry's own origin.
@@ -57,6 +60,35 @@ impl Authorizations {
     /// Sets the credential for the registry's own origin.
     pub(super) fn present(&mut self, credential: Credential) {
         self.credential = credential;
+    }
+
+    /// Has tokens for the registry's own origin asked for at an endpoint that the caller names.
+    pub(super) fn ask_at(&mut self, endpoint: BearerChallenge) -> Result<(), TokenError> {
+        acquire(&endpoint, &self.credential, &self.home, Challenger::Caller)?;
+        self.endpoint = Some(endpoint);
+        Ok(())
+    }
+
+    /// Returns how to ask the endpoint that the caller has named for tokens of an origin, if so.
+    fn at_endpoint(&self, origin: &Origin) -> Result<Option<Box<TokenRequest>>, TokenError> {
+        let Some(endpoint) = self.endpoint.as_ref().filter(|_| *origin == self.home) else { return Ok(None) };
+        Ok(match acquire(endpoint, &self.credential, origin, Challenger::Caller)? {
+            Acquisition::Ask(request) => Some(request),
+            Acquisition::Present(_) => None,
+        })
+    }
+
+    /// Forgets the token of the caller's endpoint, which was refused; returns whether there is one.
+    pub(super) fn refuse_endpoint(&mut self, origin: &Origin) -> Result<bool, TokenError> {
+        let Some(request) = self.at_endpoint(origin)? else { return Ok(false) };
+        self.forget(&request.key);
+        Ok(true)
+    }
+
+    fn forget(&mut self, key: &TokenKey) {
+        if let Some(refused) = self.store.lookup(key, Time(0)).cloned() {
+            self.store.invalidate(key, &refused);
+        }
     }
 
     /// Returns the credential that may be used for an origin.
@@ -71,17 +103,24 @@ impl Authorizations {
             return Ok(Access::Send(Some(Authorization::bearer(&Token::new(token.clone())?))));
         }
         Ok(match self.learned.get(origin).and_then(|learned| learned.wants.as_ref()) {
-            None => Access::Send(None),
+            None => match self.at_endpoint(origin)? {
+                Some(request) => self.granted(request, now),
+                None => Access::Send(None),
+            },
             Some(Wants::Basic) => Access::Send(match credential {
                 Credential::Basic { username, password } => Some(Authorization::basic(username, password)?),
                 Credential::Anonymous | Credential::IdentityToken(_) | Credential::RegistryToken(_) => None,
             }),
             Some(Wants::Token(token)) => Access::Send(Some(Authorization::bearer(token))),
-            Some(Wants::Grant(request)) => match self.store.lookup(&request.key, now) {
-                Some(token) => Access::Send(Some(Authorization::bearer(token))),
-                None => Access::Ask(request.clone()),
-            },
+            Some(Wants::Grant(request)) => self.granted(request.clone(), now),
         })
+    }
+
+    fn granted(&self, request: Box<TokenRequest>, now: Time) -> Access {
+        match self.store.lookup(&request.key, now) {
+            Some(token) => Access::Send(Some(Authorization::bearer(token))),
+            None => Access::Ask(request),
+        }
     }
 
     /// Returns the generation of what is known of an origin.
@@ -107,9 +146,7 @@ impl Authorizations {
             Acquisition::Ask(request) => {
                 // Which token was refused does not matter: every exchange is sent with the present
                 // one, or is sent again before its refusal is held against it.
-                if let Some(refused) = self.store.lookup(&request.key, Time(0)).cloned() {
-                    self.store.invalidate(&request.key, &refused);
-                }
+                self.forget(&request.key);
                 Wants::Grant(request)
             }
         };

@@ -23,6 +23,14 @@ impl Engine {
         }
         exchange.refreshes += 1;
         let challenges = challenges(&head.headers);
+        if challenges.is_empty() {
+            match self.session.authorizations.refuse_endpoint(&origin) {
+                Ok(true) => return self.send(job),
+                Ok(false) => {}
+                Err(source) => return self.end(job, PullError::Token { origin, source }),
+            }
+        }
+        let Some(exchange) = self.exchanges.get_mut(&job) else { return };
         if challenges.is_empty() && origin == self.session.registry.origin() {
             exchange.state = State::AwaitingToken(origin.clone());
             let pinging = self.exchanges.values().any(|other| matches!(other.purpose, Purpose::Ping { .. }));

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::auth::Access;
 use super::effect::{Effect, Failure, FailureKind, Input, JobId, Note, Stored, Verdict};
 use super::error::PullError;
-use super::exchange::{Exchange, Purpose, State, Stream, Trouble, registry_message};
+use super::exchange::{Breadth, Exchange, Purpose, State, Stream, Trouble, registry_message};
 use super::redirect;
 use super::retry::after;
 use super::session::Session;
 use crate::digest::Digest;
-use crate::manifest::Descriptor;
+use crate::manifest::{ACCEPT_OCI, Descriptor, MediaType};
 use crate::request::{ContentRange, Headers, Method, Request, ResponseHead, retry_after, warnings};
 use crate::time::Time;
 use crate::url::Url;
@@ -286,7 +286,15 @@ impl Engine {
                 exchange.generation = self.session.authorizations.generation(&origin);
                 let mut headers = Headers::new();
                 if let Some(accept) = exchange.accept {
-                    headers.insert("accept", accept);
+                    // An authorization causes a preflight by itself.
+                    let short =
+                        self.session.short_accept && authorization.is_none() && exchange.breadth != Breadth::Full;
+                    if short {
+                        exchange.breadth = Breadth::Short;
+                    } else if exchange.breadth == Breadth::Short {
+                        exchange.breadth = Breadth::Untried;
+                    }
+                    headers.insert("accept", if short { ACCEPT_OCI } else { accept });
                 }
                 if let Some(authorization) = authorization {
                     authorization.apply(&mut headers);
@@ -331,6 +339,11 @@ impl Engine {
         }
         let away = exchange.at.origin() != exchange.start.origin();
         match head.status {
+            status if exchange.breadth == Breadth::Short && is_too_narrow(status, &head.headers) => {
+                exchange.breadth = Breadth::Full;
+                exchange.begin_again();
+                self.send(job);
+            }
             200..=299 => self.success(job, head, body),
             301 | 302 | 303 | 307 | 308 => self.redirected(job, &head),
             401 if !exchange.foreign => self.refused(job, &head, &body),
@@ -487,5 +500,17 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// Tells whether an answer to the short list of types may be another with all of them: registries
+/// hide what was not asked for, convert it, or choose an index's first image by themselves.
+fn is_too_narrow(status: u16, headers: &Headers) -> bool {
+    match status {
+        404 | 406 => true,
+        200..=299 => headers
+            .get("content-type")
+            .is_some_and(|content_type| !MediaType::parse(content_type).answers_short_accept()),
+        _ => false,
     }
 }

@@ -25,6 +25,7 @@ pub(super) struct Exchange {
     pub(super) at: Url,
     pub(super) hops: u32,
     pub(super) accept: Option<&'static str>,
+    pub(super) breadth: Breadth,
     /// Whether credentials may be attached while it is at the registry's own origin.
     pub(super) foreign: bool,
     pub(super) attempts: u32,
@@ -74,6 +75,17 @@ pub(super) enum State {
     Backoff(Time),
 }
 
+/// How many types of manifests a request has named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Breadth {
+    /// It was not sent, or needed all types for another reason.
+    Untried,
+    /// Those that need no preflight.
+    Short,
+    /// The short list was not enough: all types, from now on.
+    Full,
+}
+
 /// Why an attempt failed.
 pub(super) enum Trouble {
     Below(Failure),
@@ -90,6 +102,7 @@ impl Exchange {
             start,
             hops: 0,
             accept,
+            breadth: Breadth::Untried,
             foreign: false,
             attempts: 0,
             failures: 0,

@@ -6,6 +6,7 @@ use super::retry::{Random, RetryPolicy};
 use crate::credentials::Credential;
 use crate::limits::Limits;
 use crate::reference::Reference;
+use crate::token::{BearerChallenge, TokenError};
 use crate::url::{Scheme, Url};
 
 /// Whether, and how, the network is used.
@@ -33,6 +34,7 @@ pub struct Session {
     pub(super) retry: RetryPolicy,
     pub(super) authorizations: Authorizations,
     pub(super) random: Random,
+    pub(super) short_accept: bool,
 }
 
 impl Session {
@@ -49,6 +51,7 @@ impl Session {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             random: Random(0),
+            short_accept: false,
         }
     }
 
@@ -64,6 +67,7 @@ impl Session {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             random: Random(0),
+            short_accept: false,
         }
     }
 
@@ -101,6 +105,34 @@ impl Session {
     pub fn seed(mut self, seed: u64) -> Self {
         self.random = Random(seed);
         self
+    }
+
+    /// Asks for manifests of the two OCI types first, and of all types only where that is not enough.
+    ///
+    /// For web pages: a longer `Accept` makes a browser ask the registry for leave before each
+    /// request. Requests that bear a token name all types at once, since they cause that anyway.
+    #[must_use]
+    pub fn short_accept(mut self) -> Self {
+        self.short_accept = true;
+        self
+    }
+
+    /// Asks for tokens at this realm, also where no challenge names it; the scope is to pull from the
+    /// repository.
+    ///
+    /// For hosts that cannot read challenges, as web pages where the registry does not expose them. The
+    /// caller answers for the realm: it may be one that a registry could not name, but credentials go to
+    /// it only over https, on this machine, or if it is the registry itself.
+    ///
+    /// # Errors
+    /// [`TokenError::Realm`] if the realm is no URL, and those of a credential that cannot be expressed.
+    pub fn token_endpoint(mut self, realm: &str, service: Option<&str>) -> Result<Self, TokenError> {
+        self.authorizations.ask_at(BearerChallenge {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+            scope: Some(format!("repository:{}:pull", self.repository)),
+        })?;
+        Ok(self)
     }
 
     /// Returns the registry's address.

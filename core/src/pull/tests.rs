@@ -4,6 +4,7 @@
 
 mod closure;
 mod listing;
+mod page;
 mod resolve;
 mod transfer;
 

@@ -9,9 +9,10 @@ use crate::url::{Origin, Scheme, Url};
 
 /// Decides how to answer a challenge of `registry`, where `challenger` sent it.
 ///
-/// Credentials go to the registry's own origin, and to an https realm that this very origin names. A
-/// registry that is spoken to in plain http on loopback may also name an http realm on loopback, for
-/// nothing then leaves the machine: so run developers' registries with an issuer of their own.
+/// Credentials go to the registry's own origin, and to an https realm that this very origin or the
+/// caller names; to the caller's also on this machine. A registry that is spoken to in plain http on
+/// loopback may name an http realm on loopback too, for nothing then leaves the machine: so run
+/// developers' registries with an issuer of their own.
 /// Everywhere else a token is asked for without them, and [`TokenRequest::withheld`] says why.
 ///
 /// # Errors
@@ -43,10 +44,10 @@ pub fn acquire(
     registry: &Origin,
     challenger: Challenger,
 ) -> Result<Acquisition, TokenError> {
-    if let (Credential::RegistryToken(token), Challenger::Registry) = (credential, challenger) {
+    if let (Credential::RegistryToken(token), Challenger::Registry | Challenger::Caller) = (credential, challenger) {
         return Ok(Acquisition::Present(Token::new(token.clone())?));
     }
-    let realm = check_realm(&challenge.realm, registry)?;
+    let realm = check_realm(&challenge.realm, registry, challenger)?;
     let withheld = withhold(credential, &realm, registry, challenger);
     let presented = match withheld {
         None => credential.clone(),
@@ -63,13 +64,15 @@ pub fn acquire(
     Ok(Acquisition::Ask(Box::new(TokenRequest { request, fallback, key, withheld })))
 }
 
-/// Who sent the 401 that holds a challenge.
+/// Who names a realm, mostly in the challenge of a 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenger {
     /// The registry's own origin.
     Registry,
     /// Another origin, after a redirect.
     Elsewhere,
+    /// Nobody but the caller of this library, who answers for the realm.
+    Caller,
 }
 
 /// How to come by a token.
@@ -115,8 +118,11 @@ pub enum Withheld {
     PlainRealm,
 }
 
-fn check_realm(realm: &str, registry: &Origin) -> Result<Url, TokenError> {
+fn check_realm(realm: &str, registry: &Origin, challenger: Challenger) -> Result<Url, TokenError> {
     let realm = Url::parse(realm).map_err(|source| TokenError::Realm { registry: registry.clone(), source })?;
+    if challenger == Challenger::Caller {
+        return Ok(realm);
+    }
     if (realm.scheme(), registry.scheme()) == (Scheme::Http, Scheme::Https) {
         return Err(TokenError::Downgrade { registry: registry.clone(), realm: realm.origin() });
     }
@@ -133,7 +139,8 @@ fn withhold(credential: &Credential, realm: &Url, registry: &Origin, challenger:
         (Credential::Anonymous, _, _) => None,
         (_, Challenger::Elsewhere, _) => Some(Withheld::ByChallenger),
         (_, Challenger::Registry, Scheme::Http) if !is_registry && !stays_here => Some(Withheld::PlainRealm),
-        (_, Challenger::Registry, Scheme::Http | Scheme::Https) => None,
+        (_, Challenger::Caller, Scheme::Http) if !is_registry && !realm.is_loopback() => Some(Withheld::PlainRealm),
+        (_, Challenger::Registry | Challenger::Caller, Scheme::Http | Scheme::Https) => None,
     }
 }
 

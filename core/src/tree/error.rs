@@ -17,10 +17,10 @@ pub enum TreeError {
         /// What is in the way.
         parent: EntryPath,
     },
-    /// The way to an entry leads over too many symlinks, in a circle for instance.
-    #[error("{path} cannot be applied: it leads over too many symbolic links")]
+    /// A path leads over too many symlinks, in a circle for instance.
+    #[error("{path} leads over too many symbolic links")]
     TooManySymlinks {
-        /// The entry.
+        /// The entry, or the path that was looked for.
         path: EntryPath,
     },
     /// Something other than a directory would replace the root.

@@ -33,6 +33,7 @@ use std::num::NonZeroU32;
 pub use error::{ApplyError, TreeError};
 pub use merge::Applied;
 pub use place::{NodeId, Place};
+pub use resolve::LastSymlink;
 pub use selection::Selection;
 
 use crate::entry::{EntryPath, Metadata};

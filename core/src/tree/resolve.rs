@@ -25,7 +25,67 @@ pub(super) enum Stop {
     TooManySymlinks,
 }
 
+/// What happens to a symlink that a path ends at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastSymlink {
+    /// It is followed, as `stat` does.
+    Follow,
+    /// It is what was looked for, as `lstat` does.
+    Keep,
+}
+
 impl Tree {
+    /// Finds what stands at a path, with symlinks followed inside the root; `None` if nothing does,
+    /// or a symlink leads nowhere.
+    ///
+    /// ```
+    /// use oci_fetcher_core::entry::{Entry, EntryKind, EntryPath, Metadata};
+    /// use oci_fetcher_core::layer::Op;
+    /// use oci_fetcher_core::memory::MemoryFs;
+    /// use oci_fetcher_core::tree::LastSymlink;
+    /// use oci_fetcher_core::unpack::{Options, Outcome, Unpacker};
+    ///
+    /// let mut unpacker = Unpacker::new(MemoryFs::default(), Options::default());
+    /// unpacker.begin_layer();
+    /// let directory = Entry { path: EntryPath::clean(b"usr/bin")?, kind: EntryKind::Directory, metadata: Metadata::IMPLIED };
+    /// let target = (*b"/usr/bin").into();
+    /// let symlink = Entry { path: EntryPath::clean(b"bin")?, kind: EntryKind::Symlink { target }, ..directory.clone() };
+    /// unpacker.op(Op::Entry(directory))?;
+    /// unpacker.op(Op::Entry(symlink))?;
+    ///
+    /// let Outcome::Complete(unpacked) = unpacker.finish()? else { unreachable!("everything is selected") };
+    /// let found = unpacked.tree.find(&EntryPath::clean(b"bin")?, LastSymlink::Follow)?.expect("it is there");
+    /// assert_eq!(unpacked.tree.place(found).path().as_bytes(), b"usr/bin");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TreeError::TooManySymlinks`]
+    pub fn find(&self, path: &EntryPath, last: LastSymlink) -> Result<Option<NodeId>, TreeError> {
+        let mut components = path.components();
+        let Some(name) = components.next_back() else { return Ok(Some(NodeId::ROOT)) };
+        let Some(directory) = self.reach(path, components)? else { return Ok(None) };
+        let Some(found) = self.nodes.child(directory, name) else { return Ok(None) };
+        if matches!(self.nodes.at(found).kind, Kind::Symlink(_)) && last == LastSymlink::Follow {
+            return self.reach(path, path.components());
+        }
+        Ok(Some(found))
+    }
+
+    /// Follows components to what stands at their end.
+    fn reach<'p>(
+        &self,
+        path: &EntryPath,
+        components: impl Iterator<Item = &'p [u8]>,
+    ) -> Result<Option<NodeId>, TreeError> {
+        match self.resolve(components, None) {
+            Ok(Resolved { at, missing }) => Ok(missing.is_empty().then_some(at)),
+            Err(Stop::EndsAt(end)) => Ok(Some(end)),
+            Err(Stop::NotDirectory(_)) => Ok(None),
+            Err(stop @ Stop::TooManySymlinks) => Err(self.refuse(path, stop)),
+        }
+    }
+
     /// Follows components from the root, all symlinks included. An absolute target counts from the
     /// root, and `..` stops there. Symlinks that are met are added to `links`.
     pub(super) fn resolve<'p>(

@@ -252,10 +252,7 @@ impl<'f> From<&'f GotFile> for FileResult<'f> {
             media_type: file.descriptor.media_type.as_str(),
             digest: &file.descriptor.digest,
             size: file.descriptor.size,
-            wasm: file.wasm.map(|kind| match kind {
-                WasmKind::Module => "module",
-                WasmKind::Component => "component",
-            }),
+            wasm: file.wasm.map(WasmKind::name),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oci_fetcher_core::artifact::WasmKind;
 use oci_fetcher_core::entry::EntryPath;
 use oci_fetcher_core::manifest::Descriptor;
 use oci_fetcher_core::source::Source;
@@ -13,7 +14,7 @@ use super::inspect::write_blob;
 use super::prepare::blocking;
 use crate::artifact::{ArtifactError, claims_wasm, names, wasm_kind};
 use crate::error::Error;
-use crate::pulled::{Got, GotFile, ImageInfo, WasmKind};
+use crate::pulled::{Got, GotFile, ImageInfo};
 use crate::staging::Existing;
 use crate::store::{Holding, Store};
 use crate::temporary::AtomicFile;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use oci_fetcher_core::entry::{Entry, EntryKind};
 use oci_fetcher_core::error::{Class, Explain};
-use oci_fetcher_core::fs::Special;
-use oci_fetcher_core::memory::{ContentStore, Kind, MemoryFs, Walked};
+use oci_fetcher_core::memory::{ContentStore, Kind, MemoryFs};
 use oci_fetcher_core::source::Source;
 use oci_fetcher_core::tar::write;
 use oci_fetcher_core::unpack::{Options, Unpacker};
@@ -142,22 +141,12 @@ const PIECE: usize = 128 << 10;
 fn write_tar(fs: &MemoryFs<Pack>, writer: impl Write) -> io::Result<()> {
     let mut writer = io::BufWriter::with_capacity(PIECE, writer);
     let mut piece = vec![0; PIECE];
-    for Walked { path, stat, hard_link_to } in fs.walk() {
+    for walked in fs.walk() {
         let mut frame = Vec::new();
-        let (kind, content) = match (stat.kind, hard_link_to) {
-            (Kind::File(_) | Kind::Symlink { .. } | Kind::Special(_), Some(target)) => {
-                (EntryKind::HardLink { target }, None)
-            }
-            (Kind::File(content), None) => (EntryKind::File { size: content.size }, Some(content)),
-            (Kind::Directory, _) => (EntryKind::Directory, None),
-            (Kind::Symlink { target }, None) => (EntryKind::Symlink { target: target.into() }, None),
-            (Kind::Special(Special::Fifo), None) => (EntryKind::Fifo, None),
-            (Kind::Special(Special::CharacterDevice(number)), None) => (EntryKind::CharacterDevice(number), None),
-            (Kind::Special(Special::BlockDevice(number)), None) => (EntryKind::BlockDevice(number), None),
-        };
-        write::header(&path, &kind, stat.metadata, &mut frame);
+        let kind = walked.entry_kind();
+        write::header(&walked.path, &kind, walked.stat.metadata, &mut frame);
         writer.write_all(&frame)?;
-        let Some(content) = content else { continue };
+        let (EntryKind::File { .. }, Kind::File(content)) = (kind, walked.stat.kind) else { continue };
         let mut offset = 0;
         while offset < content.size {
             let length = content.read_at(fs.content(), offset, &mut piece).map_err(|PackError(error)| error)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use oci_fetcher_core::digest::{Algorithm, Digest, Hasher};
 use oci_fetcher_core::entry::{DeviceNumber, EntryPath, Metadata, Timestamp, Xattr, XattrPolicy};
 use oci_fetcher_core::fs::Special;
-use oci_fetcher_core::listing::{Attribute, Listed, Listing};
+use oci_fetcher_core::listing::{Attribute, Listed, Listing, What};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, openat, readlinkat, statat};
 
 use super::error::{DiskError, Operation};
@@ -25,7 +25,7 @@ use super::error::{DiskError, Operation};
 /// std::fs::write(folder.path().join("motd"), "hello\n")?;
 /// let mut lines = Vec::new();
 /// oci_fetcher::list_tree(folder.path(), &[], |line| lines.push(line.to_owned()))?;
-/// assert!(lines[1].starts_with("./motd type=file mode="));
+/// assert!(lines[1].starts_with("file /motd mode="));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -34,8 +34,9 @@ use super::error::{DiskError, Operation};
 pub fn list_tree(directory: &Path, without: &[Attribute], mut take: impl FnMut(&str)) -> Result<Digest, DiskError> {
     let root = rustix::fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| DiskError::new(Operation::OpenDirectory, directory, errno))?;
-    let mut reader = Reader { root, at: directory, firsts: BTreeMap::new(), buffer: vec![0; PIECE] };
-    let mut listing = Listing::new(without.iter().copied());
+    let lists_links = !without.contains(&Attribute::HardLinks);
+    let mut reader = Reader { root, at: directory, firsts: BTreeMap::new(), lists_links, buffer: vec![0; PIECE] };
+    let mut listing = Listing::without(without.iter().copied());
     let mut pending = vec![Event::Name(Vec::new())];
     while let Some(event) = pending.pop() {
         match event {
@@ -91,6 +92,8 @@ struct Reader<'r> {
     at: &'r Path,
     /// The first name of each file that has several, by device and inode.
     firsts: BTreeMap<(u64, u64), EntryPath>,
+    /// Whether later names of a file have lines that name the first.
+    lists_links: bool,
     buffer: Vec<u8>,
 }
 
@@ -132,33 +135,36 @@ impl Reader<'_> {
             xattrs: Vec::new(),
         };
         let device = || DeviceNumber { major: rustix::fs::major(stat.st_rdev), minor: rustix::fs::minor(stat.st_rdev) };
-        let special = |special| Listed::Special(special);
         let (content, target);
-        let listed = match kind {
+        let own = match kind {
             FileType::Directory => {
                 metadata.xattrs = self.xattrs(path, OFlags::DIRECTORY)?;
-                Listed::Directory
+                What::Directory
             }
             FileType::RegularFile => {
                 metadata.xattrs = self.xattrs(path, OFlags::empty())?;
                 content = match &first {
                     // Its line names the first name alone.
-                    Some(_) => Digest::of(Algorithm::Sha256, b""),
-                    None => self.content(path)?,
+                    Some(_) if self.lists_links => Digest::of(Algorithm::Sha256, b""),
+                    Some(_) | None => self.content(path)?,
                 };
-                Listed::File { size: u64::try_from(stat.st_size).unwrap_or(0), content: &content }
+                What::File { size: u64::try_from(stat.st_size).unwrap_or(0), content: &content }
             }
             FileType::Symlink => {
                 target = readlinkat(&self.root, path, Vec::new())
                     .map_err(|errno| self.failed(Operation::Inspect, path, errno))?;
-                Listed::Symlink { target: target.as_bytes() }
+                What::Symlink { target: target.as_bytes() }
             }
-            FileType::CharacterDevice => special(Special::CharacterDevice(device())),
-            FileType::BlockDevice => special(Special::BlockDevice(device())),
-            FileType::Fifo => special(Special::Fifo),
+            FileType::CharacterDevice => What::Special(Special::CharacterDevice(device())),
+            FileType::BlockDevice => What::Special(Special::BlockDevice(device())),
+            FileType::Fifo => What::Special(Special::Fifo),
             FileType::Socket | FileType::Unknown => return Err(self.odd(path)),
         };
-        Ok(listing.add(&clean, listed, &metadata, first.as_ref()))
+        let what = match &first {
+            Some(first) => What::HardLink { of: &own, first },
+            None => own,
+        };
+        Ok(listing.add(&Listed { path: &clean, what, metadata: &metadata }))
     }
 
     /// Returns the first name of a file, unless this is it.

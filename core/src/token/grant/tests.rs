@@ -210,3 +210,17 @@ fn shows_no_secret() {
         assert!(!shown.contains("hidden") && !shown.contains("dXNlcj") && !shown.contains("PHRva2"), "{shown}");
     }
 }
+
+#[test]
+fn the_caller_answers_for_a_realm_but_no_secret_goes_out_in_the_open() {
+    for (registry, realm, withheld) in [
+        (HTTPS, "https://10.0.0.1/token", None),
+        (HTTPS, "http://localhost:8080/token", None),
+        (HTTPS, "http://proxy.example/token", Some(Withheld::PlainRealm)),
+        ("http://registry.example/", "http://registry.example/token", None),
+    ] {
+        assert_eq!(ask_of(&basic(), registry, realm, Challenger::Caller).withheld, withheld, "{realm}");
+    }
+    let malformed = acquire(&challenge("token"), &basic(), &origin(HTTPS), Challenger::Caller);
+    assert_eq!(malformed.expect_err("no URL").code(), "malformed-realm");
+}

@@ -335,8 +335,8 @@ pub(crate) struct Listing {
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
 
-    /// Leave out ATTRIBUTE: owner, mode, mtime, nanoseconds, xattrs or devices
-    #[arg(long, value_name = "ATTRIBUTE", help_heading = "Selection")]
+    /// Leave out ATTRIBUTE: mode, owner, mtime, nanoseconds, xattrs, devices or hard-links
+    #[arg(long, value_name = "ATTRIBUTE", value_parser = explained::<Attribute>, help_heading = "Selection")]
     pub(crate) without: Vec<Attribute>,
 }
 

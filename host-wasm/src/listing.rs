@@ -1,0 +1,48 @@
+//! The canonical listing, by which the same image on different hosts is compared.
+
+use oci_fetcher_core::digest::Digest;
+use oci_fetcher_core::listing::{Attribute, Listed, Listing as CoreListing, What};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::error::Failure;
+use crate::json;
+use crate::record::Record;
+
+/// Makes the lines of a listing and their digest.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Listing(Option<CoreListing>);
+
+#[wasm_bindgen]
+impl Listing {
+    /// Starts a listing; `without` is a JSON array of the attributes to leave out.
+    #[wasm_bindgen(constructor)]
+    pub fn new(without: &str) -> Result<Self, Failure> {
+        let names: Vec<String> = json::parse("attributes", without)?;
+        let attributes = names.iter().map(|name| name.parse()).collect::<Result<Vec<Attribute>, _>>()?;
+        Ok(Self(Some(CoreListing::without(attributes))))
+    }
+
+    /// Adds a record, in the order of a walk, and the digest of a regular file's content; returns its
+    /// line, or nothing where its kind is left out.
+    pub fn add(&mut self, record: &[u8], content: Option<String>) -> Result<Option<String>, Failure> {
+        let Some(listing) = &mut self.0 else { return Err(finished()) };
+        let record = Record::read(record)?;
+        let content: Option<Digest> = content.map(|digest| digest.parse()).transpose()?;
+        let own = record.what(content.as_ref())?;
+        let what = match &record.hard_link_to {
+            Some(first) => What::HardLink { of: &own, first },
+            None => own,
+        };
+        Ok(listing.add(&Listed { path: &record.path, what, metadata: &record.metadata }))
+    }
+
+    /// Returns the digest of all lines.
+    pub fn finish(&mut self) -> Result<String, Failure> {
+        Ok(self.0.take().ok_or_else(finished)?.finish().to_string())
+    }
+}
+
+fn finished() -> Failure {
+    Failure::misuse("the listing is finished")
+}
