@@ -66,8 +66,9 @@ enum Recorded {
     Skipped(Skipped),
 }
 
-/// Operations held before their turn, of all layers together: some megabytes.
-const RECORDED: usize = 16 << 10;
+/// Operations held before their turn, of all layers together: some ten megabytes. With a quarter of it a
+/// layer of 30,000 entries waits for its turn, and one core rests: 6.9 instead of 5.2 seconds from a warm cache.
+const RECORDED: usize = 64 << 10;
 
 /// The pull is over before this layer had its turn.
 #[derive(Debug)]

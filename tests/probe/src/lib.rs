@@ -8,7 +8,7 @@ use oci_fetcher_core::layer::{LayerDecoder, LayerSpec, Step};
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::manifest::{Declared, ImageConfig, Manifest, Platform};
 use oci_fetcher_core::memory::MemoryFs;
-use oci_fetcher_core::pull::{Closure, Effect, Input, Network, Next, Pull, Resolve, Session, Tags, Want};
+use oci_fetcher_core::pull::{Closure, Effect, Input, Network, Next, Pull, Referrers, Resolve, Session, Tags, Want};
 use oci_fetcher_core::reference::Reference;
 use oci_fetcher_core::request::{Headers, ResponseHead};
 use oci_fetcher_core::source::Source;
@@ -101,7 +101,7 @@ fn manifests() -> Option<()> {
     (Platform::default_for("aarch64").to_string() == "linux/arm64").then_some(())
 }
 
-/// Resolves a tag with an answer, lists what it refers to, and begins to list tags.
+/// Resolves a tag with an answer, lists what it refers to, and begins to list referrers and tags.
 fn pull() -> Option<()> {
     let reference: Reference = "registry.example/app:1".parse().ok()?;
     let mut pull =
@@ -123,7 +123,10 @@ fn pull() -> Option<()> {
     closure.handle(Input::Found { job, bytes: CONFIG.to_vec() }, Time(3));
     let Next::Done(Ok(outcome)) = closure.poll() else { return None };
     (outcome.configs.len() == 1).then_some(())?;
-    let mut tags = Pull::new(closure.into_session(), Tags::new(), Time(4));
+    let subject = outcome.manifests.first()?.digest.clone();
+    let mut referrers = Pull::new(closure.into_session(), Referrers::new(subject, None), Time(4));
+    matches!(referrers.poll(), Next::Do(_)).then_some(())?;
+    let mut tags = Pull::new(referrers.into_session(), Tags::new(), Time(5));
     matches!(tags.poll(), Next::Do(_)).then_some(())
 }
 
