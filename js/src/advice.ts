@@ -14,6 +14,8 @@ function camelCase(name: string): string {
 
 /** What cannot be said by changing an option's name alone. */
 const WORDS: readonly (readonly [string, string])[] = [
+  ["pass a certificate that the registry trusts with --cert-file and --key-file", "have the runtime present a certificate that the registry trusts"],
+  ["pass its certificate authority with --ca-file", "have the runtime trust its certificate authority"],
   ["log in (docker login, podman login) or pass --username with --password-stdin", "give credentials with the option auth"],
   ["pass the registry's certificate authority with --ca-file", "have the runtime trust the registry's certificate authority"],
 ];

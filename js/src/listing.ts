@@ -18,7 +18,8 @@ export async function listingOf(files: ImageFileSystem, options: ListingOptions 
         content = digests.get(entry.node) ?? (await digestOf(living, await files.open(entry.path)));
         if (entry.links > 1) digests.set(entry.node, content);
       }
-      lines.push(living.call(() => listing.add(encodeRecord(entry), content)));
+      const line = living.call(() => listing.add(encodeRecord(entry), content));
+      if (line !== undefined) lines.push(line);
     }
     return { digest: living.call(() => listing.finish()), lines };
   } finally {

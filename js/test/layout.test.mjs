@@ -109,7 +109,7 @@ test("what is no layout is refused before anything is asked of the registry", as
   assert.equal(await refused(path), "unknown-layout-version");
   writeFileSync(join(path, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
   writeFileSync(join(path, "index.json"), "{");
-  assert.equal(await refused(path), "malformed-layout");
+  assert.equal(await refused(path), "malformed-manifest");
   rmSync(join(path, "index.json"));
   symlinkSync(join(folder, "file"), join(path, "index.json"));
   assert.equal(await refused(path), "irregular-file");

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         // How the module is loaded differs by runtime: the caller does it, and bundlers find no
         // second address of it.
         .omit_default_module_path(true)
+        .typescript(true)
         // A trap leaves an instance in an unknown state; this starts a fresh one.
         .reset_state_function(true)
         .remove_name_section(!keep_names)
