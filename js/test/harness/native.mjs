@@ -56,5 +56,5 @@ export class Native {
 
 function parseListing(text) {
   const lines = text.split("\n").filter((line) => line !== "");
-  return { lines, digest: lines.at(-1) };
+  return { lines: lines.slice(0, -1), digest: lines.at(-1) };
 }
