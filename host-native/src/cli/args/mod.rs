@@ -323,7 +323,7 @@ pub(crate) struct ReportOption {
     pub(crate) report: Option<PathBuf>,
 }
 
-/// List an unpacked directory line by line, to compare it with another
+/// List an unpacked directory in a form that can be compared
 ///
 /// A line for each name with its type, mode, owner, time, size, content and links as they are on the
 /// disk, in an order and form that are the same on every system; the last line is the digest of the
@@ -335,7 +335,9 @@ pub(crate) struct Listing {
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
 
-    /// Leave out ATTRIBUTE: mode, owner, mtime, nanoseconds, xattrs, devices or hard-links
+    /// Leave out ATTRIBUTE; may be repeated
+    ///
+    /// One of mode, owner, mtime, nanoseconds, xattrs, devices and hard-links: what the other system cannot hold.
     #[arg(long, value_name = "ATTRIBUTE", value_parser = explained::<Attribute>, help_heading = "Selection")]
     pub(crate) without: Vec<Attribute>,
 }

@@ -141,7 +141,7 @@ fn the_short_help_fits_a_small_terminal() {
         assert_eq!(help, wide, "{}", command.get_name());
         assert!(!help.contains("--max-"), "{}", command.get_name());
         let has_limits = command.render_long_help().to_string().contains("--max-layer-bytes");
-        let fetches = !matches!(command.get_name(), "cache" | "completions" | "man");
+        let fetches = !matches!(command.get_name(), "cache" | "completions" | "listing" | "man");
         assert_eq!(has_limits, fetches, "{}", command.get_name());
     }
 }
