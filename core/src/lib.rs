@@ -20,6 +20,7 @@ pub mod fs;
 pub mod layer;
 pub mod layout;
 pub mod limits;
+pub mod listing;
 pub mod manifest;
 pub mod memory;
 pub mod pull;

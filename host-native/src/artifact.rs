@@ -10,6 +10,7 @@ use oci_fetcher_core::entry::EntryPath;
 use oci_fetcher_core::error::{Class, Explain};
 use oci_fetcher_core::manifest::{Descriptor, MediaType};
 
+use crate::error::{is_full, local_advice};
 use crate::pulled::WasmKind;
 
 /// Why an artifact's files cannot be written.
@@ -85,6 +86,7 @@ impl Explain for ArtifactError {
             Self::NotADirectory { .. } => "not-a-directory",
             Self::NotOne { .. } => "not-one-file",
             Self::NotWasm { .. } => "not-wasm",
+            Self::Io { source, .. } if is_full(source) => "disk-full",
             Self::Io { .. } => "io",
         }
     }
@@ -95,7 +97,8 @@ impl Explain for ArtifactError {
             Self::Exists { .. } => "choose another directory, or pass --force to overwrite".into(),
             Self::NotADirectory { .. } => "choose another directory".into(),
             Self::NotOne { .. } => "give a directory instead of a single file".into(),
-            Self::NotWasm { .. } | Self::Io { .. } => return None,
+            Self::Io { source, .. } => local_advice(source).into(),
+            Self::NotWasm { .. } => return None,
         })
     }
 }
@@ -140,7 +143,7 @@ fn safe_title(title: &str) -> Result<EntryPath, ArtifactError> {
 
 /// Tells whether a blob is of a WebAssembly type, and so has to begin as a binary does.
 pub(crate) fn claims_wasm(descriptor: &Descriptor) -> bool {
-    matches!(descriptor.media_type, MediaType::Wasm | MediaType::WasmLayer)
+    matches!(descriptor.media_type, MediaType::Wasm | MediaType::WasmLayer | MediaType::WasmModuleLayer)
 }
 
 /// Reads the first bytes of a WebAssembly binary: magic, version and layer.

@@ -3,6 +3,7 @@
 //! - [`image`] builds layers, images, indexes and artifacts, good and bad, byte for byte the same each time;
 //! - [`content`] is what a registry holds;
 //! - [`registry`] serves it on loopback, with every fault a network can show;
+//! - [`forward_proxy`] stands between a client and a registry;
 //! - [`tls`] makes certificate authorities that live as long as a test;
 //! - [`docker_registry`] starts the `distribution` registry that Debian packages, and fills it with `skopeo`;
 //! - [`gateway`] starts `nginx` before a registry, or over a folder of files;
@@ -28,6 +29,7 @@ pub mod debian;
 pub mod docker_registry;
 #[cfg(unix)]
 pub mod gateway;
+pub mod forward_proxy;
 pub mod image;
 #[cfg(unix)]
 pub mod place;
