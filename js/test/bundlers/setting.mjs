@@ -50,6 +50,7 @@ async function expectations(folder, open) {
   return {
     awkward: await native.listing(at("awkward:1")),
     awkwardTar: await native.tarDigest(at("awkward:1")),
+    plain: await native.listing(at("plain:1")),
     merged: await native.listing([at("plain:1"), at("awkward:1")]),
     bulk: (await native.listing(at("bulk:image"))).digest,
     debian: (await native.listing(at("debian:1"))).digest,

@@ -3,12 +3,13 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import * as oci from "oci-fetcher";
-import { bulk } from "./scenario/bulk.mjs";
+import { debian, speed } from "./scenario/bulk.mjs";
 import { failures } from "./scenario/failures.mjs";
 import { hosts } from "./scenario/hosts.mjs";
 import { reading } from "./scenario/reading.mjs";
 import { runSteps } from "./scenario/run.mjs";
 
 const given = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const steps = await runSteps({ ...reading, ...failures, ...hosts, ...bulk }, { oci, given });
+const large = given.withDebian ? { ...speed, ...debian } : speed;
+const steps = await runSteps({ ...reading, ...failures, ...hosts, ...large }, { oci, given });
 process.stdout.write(`${JSON.stringify({ steps })}\n`);

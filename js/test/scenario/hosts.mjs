@@ -82,6 +82,18 @@ export const hosts = {
     client.close();
   },
 
+  async "layouts and archives of the disk are sources"({ oci, given }) {
+    const client = new oci.Client({ cache: false });
+    const { folder } = given.files;
+    for (const source of [`oci:${folder}/layout:platforms`, `oci-archive:${folder}/oci-archive.tar`]) {
+      check((await client.resolve(source)).layers.length > 0, source);
+    }
+    const image = await client.pull(`docker-archive:${folder}/docker-archive.tar`);
+    sameListing(await image.files.listing(), given.expected.plain);
+    image.close();
+    client.close();
+  },
+
   async "credentials are docker's, by file and by helper"({ oci, given }) {
     // HOME has a config whose helper knows the account; see driver.
     const client = new oci.Client({ cache: false });

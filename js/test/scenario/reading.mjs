@@ -137,6 +137,31 @@ export const reading = {
     image.close();
     client.close();
   },
+
+  async "a layout on a static host is a source"({ oci, given }) {
+    const client = new oci.Client({ cache: false });
+    const layout = `${given.files.url}/layout`;
+    for (const source of [`${layout}#awkward`, oci.staticLayout(layout, { name: "awkward" })]) {
+      const image = await client.pull(source);
+      equal(image.digest, given.images["awkward:1"], "digest");
+      sameListing(await image.files.listing(), given.expected.awkward);
+      image.close();
+    }
+    const missing = client.pull(`${layout}#nothing`);
+    await refused(missing, ["image-not-found", "source-not-found", "not-found"], "not-found", oci);
+    client.close();
+  },
+
+  async "archives of skopeo's are sources"({ oci, given }) {
+    const client = new oci.Client({ cache: false });
+    for (const kind of ["oci", "docker"]) {
+      const answer = await fetch(`${given.files.url}/${kind}-archive.tar`);
+      const image = await client.pull(oci.archive(await answer.blob()));
+      sameListing(await image.files.listing(), given.expected.plain);
+      image.close();
+    }
+    client.close();
+  },
 };
 
 /** Pulls from the open registry without a cache. */

@@ -10,7 +10,7 @@ export async function runSteps(steps, place) {
     const started = performance.now();
     const result = { name };
     try {
-      result.value = await within(60_000, step(place));
+      result.value = await within(120_000, step(place));
     } catch (error) {
       result.error = describe(error);
     }

@@ -61,8 +61,9 @@ struct Servers {
     hidden: Registry,
     /// Loopback registry in which each repository shows another fault.
     faults: Registry,
-    /// nginx over a folder that holds an OCI image layout.
+    /// nginx over a folder that holds an OCI image layout and archives.
     files: Gateway,
+    folder: PathBuf,
 }
 
 impl Servers {
@@ -79,8 +80,9 @@ impl Servers {
         let bare = DockerRegistry::start(&storage, Setup::open());
         let hidden = Registry::start(stock.small().clone(), Options::new().tokens(issuer()).cors(Cors::Bodies));
         let faults = faults::start();
-        let files = Gateway::over(&stock.layout(&open), Cors::Headers);
-        Self { open, behind, tokens, bare, hidden, faults, files }
+        let folder = stock.files(&open);
+        let files = Gateway::over(&folder, Cors::Headers);
+        Self { open, behind, tokens, bare, hidden, faults, files, folder }
     }
 
     fn addresses(&self, stock: &Stock) -> Value {
@@ -90,8 +92,7 @@ impl Servers {
             "bare": self.bare.host(),
             "hidden": self.hidden.host(),
             "faults": self.faults.host(),
-            "layout": format!("http://{}/layout", self.files.host()),
-            "archives": stock.archives(&self.open),
+            "files": { "url": format!("http://{}", self.files.host()), "folder": self.folder },
             "account": { "username": ACCOUNT.0, "password": ACCOUNT.1 },
             "tokenEndpoint": { "realm": self.hidden.realm(), "service": "registry.test" },
             "images": stock.digests(),
@@ -107,7 +108,7 @@ impl Servers {
             ("bare", logged(self.bare.requests())),
             ("hidden", exchanged(self.hidden.requests())),
             ("faults", exchanged(self.faults.requests())),
-            ("layout", logged(self.files.requests())),
+            ("files", logged(self.files.requests())),
         ];
         let fresh = all.into_iter().map(|(name, requests)| {
             let before = seen.insert(name, requests.len()).unwrap_or(0);

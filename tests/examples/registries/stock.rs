@@ -10,7 +10,6 @@ use oci_fetcher_tests::docker_registry::DockerRegistry;
 use oci_fetcher_tests::image::{Artifact, Image, Index, Layer};
 use oci_fetcher_tests::process::{required, run};
 use oci_fetcher_tests::{awkward, bulk, debian};
-use serde_json::{Value, json};
 
 /// Repository and tag, and all that belongs to the image.
 type Entry = ((&'static str, &'static str), Content);
@@ -72,27 +71,18 @@ impl Stock {
         }
     }
 
-    /// Has skopeo write a layout of two images; returns the folder that holds it as `layout`.
-    pub(crate) fn layout(&self, registry: &DockerRegistry) -> PathBuf {
+    /// Has skopeo write a layout of two images and archives of a third; returns the folder that holds them.
+    pub(crate) fn files(&self, registry: &DockerRegistry) -> PathBuf {
         let folder = self.folder.join("files");
-        let layout = folder.join("layout");
-        let _ = fs::remove_dir_all(&layout);
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         for name in ["awkward", "platforms"] {
-            copy(registry, &format!("{name}:1"), &format!("oci:{}:{name}", layout.display()));
+            copy(registry, &format!("{name}:1"), &format!("oci:{}/layout:{name}", folder.display()));
+        }
+        for kind in ["oci-archive", "docker-archive"] {
+            copy(registry, "plain:1", &format!("{kind}:{}/{kind}.tar:example.org/plain:1", folder.display()));
         }
         folder
-    }
-
-    /// Has skopeo write the archives of an image.
-    pub(crate) fn archives(&self, registry: &DockerRegistry) -> Value {
-        let of = |kind: &str| {
-            let file = self.folder.join(format!("{kind}.tar"));
-            let _ = fs::remove_file(&file);
-            copy(registry, "plain:1", &format!("{kind}:{}:example.org/plain:1", file.display()));
-            file
-        };
-        json!({ "oci": of("oci-archive"), "docker": of("docker-archive") })
     }
 }
 
