@@ -75,7 +75,7 @@ impl WasmKind {
     /// Tells whether content of a media type has to be a WebAssembly binary.
     #[must_use]
     pub fn is_claimed_by(media_type: &MediaType) -> bool {
-        matches!(media_type, MediaType::Wasm | MediaType::WasmLayer)
+        matches!(media_type, MediaType::Wasm | MediaType::WasmLayer | MediaType::WasmModuleLayer)
     }
 
     /// Reads the first eight bytes of a binary: magic, version and layer. More are ignored.

@@ -10,6 +10,8 @@ use oci_fetcher_core::entry::EntryPath;
 use oci_fetcher_core::error::{Class, Explain};
 use oci_fetcher_core::manifest::Descriptor;
 
+use crate::error::{is_full, local_advice};
+
 /// Why an artifact's files cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +74,7 @@ impl Explain for ArtifactError {
             Self::Exists { .. } => "file-exists",
             Self::NotADirectory { .. } => "not-a-directory",
             Self::NotOne { .. } => "not-one-file",
+            Self::Io { source, .. } if is_full(source) => "disk-full",
             Self::Io { .. } => "io",
         }
     }
@@ -82,7 +85,8 @@ impl Explain for ArtifactError {
             Self::Exists { .. } => "choose another directory, or pass --force to overwrite".into(),
             Self::NotADirectory { .. } => "choose another directory".into(),
             Self::NotOne { .. } => "give a directory instead of a single file".into(),
-            Self::NotWasm { .. } | Self::Io { .. } => return None,
+            Self::Io { source, .. } => local_advice(source).into(),
+            Self::NotWasm { .. } => return None,
         })
     }
 }

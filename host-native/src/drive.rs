@@ -105,7 +105,10 @@ impl<'h> Running<'h> {
         match answer {
             Answer::Input(input) => Some(input),
             Answer::Head(job, input, body) => {
-                self.flows.get_mut(&job)?.body = Some(body);
+                // Without a sink, only the head was wanted.
+                if let Some(flow) = self.flows.get_mut(&job) {
+                    flow.body = Some(body);
+                }
                 Some(input)
             }
             Answer::Opened(job, input, mut feed) => {

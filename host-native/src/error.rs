@@ -1,6 +1,7 @@
 //! The one error of the library, over those of every stage.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::entry::PathError;
@@ -163,7 +164,12 @@ impl Error {
 
     /// Tells whether bytes were wrong that fetching them anew could set right.
     pub(crate) fn is_wrong_bytes(&self) -> bool {
-        matches!(self, Self::Layer { .. } | Self::Blob(_)) && self.class() == Class::Integrity
+        matches!(self, Self::Layer { .. } | Self::Blob(_)) && self.class() == Class::Integrity && !self.is_wrong_claim()
+    }
+
+    /// Tells whether a blob is what its digest says, and only its image's config says otherwise.
+    pub(crate) fn is_wrong_claim(&self) -> bool {
+        matches!(self, Self::Layer { source: LayerError::DiffId { .. }, .. })
     }
 
     fn explain(&self) -> Option<&dyn Explain> {
@@ -205,6 +211,7 @@ impl Explain for Error {
         match (self.explain(), self) {
             (_, Self::NoCachePlace) => "no-cache-place",
             (_, Self::Limit { .. }) => "limit-exceeded",
+            (_, Self::Stream { source, .. }) if is_full(source) => "disk-full",
             (_, Self::Stream { .. }) => "stream",
             (_, Self::Usage(_)) => "usage",
             (explained, _) => explained.map_or("internal", Explain::code),
@@ -215,10 +222,42 @@ impl Explain for Error {
         match (self.explain(), self) {
             (_, Self::NoCachePlace) => Some("pass --cache-dir or --no-cache".into()),
             (_, Self::Limit { option, .. }) => Some(format!("raise it with {option} if the content is trusted").into()),
+            (_, Self::Stream { source, .. }) => Some(local_advice(source).into()),
+            (_, Self::Denied { tried, .. }) if let Some(found) = &tried.found => Some(
+                format!(
+                    "log in anew (docker login, podman login): the credentials from {} were refused, or may not read this repository",
+                    found.origin
+                )
+                .into(),
+            ),
             (_, Self::Internal(_)) => Some("please report it, with the command and its output".into()),
             (explained, _) => explained.and_then(Explain::advice).or_else(|| general_advice(self.class())),
         }
     }
+}
+
+/// Returns what can be done where this machine failed while it read or wrote.
+#[must_use]
+pub fn local_advice(error: &std::io::Error) -> &'static str {
+    if is_full(error) {
+        return "free some space, or choose another place";
+    }
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) {
+        "choose a place where you may write"
+    } else if matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory) {
+        "check the path: its folder has to exist"
+    } else {
+        CHECK_DISK
+    }
+}
+
+const CHECK_DISK: &str = "check the disk and its file system, and try again";
+
+/// Tells whether there is no room left.
+#[must_use]
+pub fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// Returns what can be done about any error of a class, where nothing more exact is known.
@@ -229,6 +268,7 @@ fn general_advice(class: Class) -> Option<Cow<'static, str>> {
         (Class::Refused, "the content is unsafe: do not use it unless you trust who made it"),
         (Class::Network, "try again later; what was fetched is kept"),
         (Class::Authentication, "check the credentials"),
+        (Class::Local, CHECK_DISK),
         (Class::Unsupported, "use another image, or another tool for this one"),
     ];
     advice.into_iter().find(|(of, _)| *of == class).map(|(_, advice)| advice.into())

@@ -10,6 +10,7 @@ use oci_fetcher_core::error::{Class, Explain};
 use oci_fetcher_core::pull::{Failure, FailureKind};
 use oci_fetcher_core::request::{Headers, Method, Request, ResponseHead};
 use oci_fetcher_core::url::Origin;
+use rustls::AlertDescription;
 use tokio::time::timeout;
 
 /// How long the host waits for a peer before it calls an attempt failed.
@@ -77,6 +78,12 @@ pub enum TlsError {
         #[source]
         source: reqwest::Error,
     },
+    /// A file holds no certificate at all.
+    #[error("{} holds no certificate", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// A certificate without its key, or the other way round.
     #[error("a client certificate needs both a certificate file and a key file")]
     Incomplete,
@@ -88,7 +95,7 @@ pub enum TlsError {
 impl Explain for TlsError {
     fn class(&self) -> Class {
         match self {
-            Self::Read { .. } | Self::Malformed { .. } | Self::Incomplete => Class::Usage,
+            Self::Read { .. } | Self::Malformed { .. } | Self::Empty { .. } | Self::Incomplete => Class::Usage,
             Self::SetUp(_) => Class::Local,
         }
     }
@@ -119,8 +126,14 @@ impl Http {
         let read = |path: &PathBuf| std::fs::read(path).map_err(|source| TlsError::Read { path: path.clone(), source });
         let authorities = match &files.ca_file {
             None => Vec::new(),
-            Some(path) => reqwest::Certificate::from_pem_bundle(&read(path)?)
-                .map_err(|source| TlsError::Malformed { path: path.clone(), what: "certificate", source })?,
+            Some(path) => {
+                let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?)
+                    .map_err(|source| TlsError::Malformed { path: path.clone(), what: "certificate", source })?;
+                if bundle.is_empty() {
+                    return Err(TlsError::Empty { path: path.clone() });
+                }
+                bundle
+            }
         };
         let builder = || {
             let builder = reqwest::Client::builder()
@@ -131,24 +144,28 @@ impl Http {
                 .connect_timeout(deadlines.connect)
                 .tcp_nodelay(true)
                 .dns_resolver(Resolver);
+            let builder = if proxies_are_ruled_out() { builder.no_proxy() } else { builder };
             if authorities.is_empty() { builder } else { builder.tls_certs_merge(authorities.clone()) }
         };
+        let plain = builder().build().map_err(TlsError::SetUp)?;
         let identified = match (&files.cert_file, &files.key_file) {
             (None, None) => None,
             (Some(certificate), Some(key)) => {
                 let mut pem = read(certificate)?;
                 pem.push(b'\n');
                 pem.extend(read(key)?);
-                let identity = reqwest::Identity::from_pem(&pem).map_err(|source| TlsError::Malformed {
-                    path: certificate.clone(),
-                    what: "client certificate with key",
-                    source,
-                })?;
-                Some(builder().identity(identity).build().map_err(TlsError::SetUp)?)
+                let malformed = |source| {
+                    let what = "client certificate with its key";
+                    TlsError::Malformed { path: certificate.clone(), what, source }
+                };
+                let identity = reqwest::Identity::from_pem(&pem).map_err(malformed)?;
+                let identified = builder().identity(identity).build();
+                // What the other client has too cannot be at fault: the key is another certificate's.
+                Some(identified.map_err(malformed)?)
             }
             (Some(_), None) | (None, Some(_)) => return Err(TlsError::Incomplete),
         };
-        Ok(Self { plain: builder().build().map_err(TlsError::SetUp)?, identified, deadlines })
+        Ok(Self { plain, identified, deadlines })
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -185,6 +202,12 @@ impl Http {
         let head = ResponseHead { status: response.status().as_u16(), headers };
         Ok((head, Body { response, no_progress: self.deadlines.no_progress }))
     }
+}
+
+/// Tells whether `$NO_PROXY` lists `*`, which reqwest holds against names but not against addresses.
+fn proxies_are_ruled_out() -> bool {
+    let exceptions = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
+    exceptions.is_ok_and(|exceptions| exceptions.split(',').any(|exception| exception.trim() == "*"))
 }
 
 /// The body of an answer, piece by piece.
@@ -236,7 +259,6 @@ fn late(what: &str, after: Duration) -> Failure {
 }
 
 /// Looks names up with the system's resolver.
-///
 struct Resolver;
 
 impl reqwest::dns::Resolve for Resolver {
@@ -263,6 +285,8 @@ fn failure(error: &reqwest::Error, secure: bool) -> Failure {
     let tls = chain.iter().find_map(|source| tls_error(*source));
     let kind = match tls {
         Some(rustls::Error::InvalidMessage(_)) if secure => FailureKind::PlainHttp,
+        Some(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => FailureKind::ClientCertificate,
+        Some(rustls::Error::InvalidCertificate(fault)) => certificate(fault),
         Some(_) => FailureKind::Tls,
         None if unknown_host => FailureKind::UnknownHost,
         None if error.is_timeout() => FailureKind::TimedOut,
@@ -271,6 +295,40 @@ fn failure(error: &reqwest::Error, secure: bool) -> Failure {
     };
     let innermost = chain.last().map_or_else(|| "the exchange failed".to_owned(), ToString::to_string);
     Failure { kind, message: innermost }
+}
+
+/// Tells whether a server's alert is about what the client has shown, or has not.
+fn is_about_our_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            // A signature that does not fit, as of an authority that was made anew under its old name.
+            | AlertDescription::DecryptError
+    )
+}
+
+fn certificate(fault: &rustls::CertificateError) -> FailureKind {
+    use rustls::CertificateError as Fault;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "rustls adds reasons; those named here have advice of their own"
+    )]
+    match fault {
+        // The second is of an authority that was made anew under its old name.
+        Fault::UnknownIssuer | Fault::BadSignature => FailureKind::UntrustedCertificate,
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => FailureKind::CertificateName,
+        Fault::Expired | Fault::ExpiredContext { .. } | Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
+            FailureKind::CertificateTime
+        }
+        _ => FailureKind::Tls,
+    }
 }
 
 /// Finds an error of rustls in an error, which `io::Error`s may wrap any number of times without

@@ -35,13 +35,16 @@ mod sink;
 pub mod spool;
 pub mod staging;
 mod store;
+mod temporary;
 mod work;
 
 pub use artifact::ArtifactError;
 pub use cache::{Cache, CacheError, CachedBlob, Pruned};
 pub use client::{CONCURRENCY, Client, ClientBuilder};
+#[cfg(unix)]
+pub use disk::list_tree;
 pub use disk::remove_tree;
-pub use error::Error;
+pub use error::{Error, is_full, local_advice};
 pub use http::{Deadlines, TlsError, TlsFiles};
 pub use local::LocalError;
 pub use observer::{Event, Observer, Silent};
@@ -57,8 +60,9 @@ pub use oci_fetcher_core::reference::Reference;
 pub use oci_fetcher_core::report::Report;
 pub use oci_fetcher_core::source::Source;
 pub use options::{Auth, CachePolicy, Destination, NetworkUse, PlainHttp, Platforms, PullOptions};
-pub use pulled::{Counts, Got, GotFile, ImageInfo, Pulled, RawManifest};
+pub use pulled::{Checked, Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, Referrers};
 pub use staging::Existing;
+pub use temporary::AtomicFile;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -42,6 +42,16 @@ pub struct ImageInfo {
     pub synthesised: bool,
 }
 
+/// What refers to a manifest.
+#[derive(Clone, Debug)]
+pub struct Referrers {
+    /// The manifest.
+    pub subject: Digest,
+    /// Descriptors of the manifests that name it as their subject, in the registry's order; nothing
+    /// of them is verified or made safe for a terminal.
+    pub manifests: Vec<Descriptor>,
+}
+
 /// What a pull did.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -60,6 +70,19 @@ pub struct Pulled {
     pub blobs_fetched: usize,
     /// Blobs that were stored already.
     pub blobs_stored: usize,
+    /// How blobs were verified.
+    pub checked: Checked,
+}
+
+/// How blobs were verified, beside manifests and configs. A copy that a layout names already is not
+/// looked at again, and counts in neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Images' layers: against size, digest and the diff_id that the config names, their entries too.
+    pub diff_ids: usize,
+    /// What has no diff_id (attestations, artifacts, layers of a kind that is not unpacked): against
+    /// size and digest.
+    pub digests_only: usize,
 }
 
 impl Pulled {

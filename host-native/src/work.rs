@@ -176,6 +176,8 @@ impl<U: Receiver> Work for ImageWork<U> {
                         let error = Error::layer(descriptor, error);
                         if error.is_wrong_bytes() {
                             bytes.discard()?;
+                        } else if error.is_wrong_claim() {
+                            bytes.commit()?;
                         }
                         return Err(error);
                     }

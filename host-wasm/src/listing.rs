@@ -1,7 +1,7 @@
 //! The canonical listing, by which the same image on different hosts is compared.
 
 use oci_fetcher_core::digest::Digest;
-use oci_fetcher_core::listing::{Attribute, Listed, Listing as CoreListing, What};
+use oci_fetcher_core::listing::{Attribute, Listing as CoreListing};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
@@ -20,7 +20,7 @@ impl Listing {
     pub fn new(without: &str) -> Result<Self, Failure> {
         let names: Vec<String> = json::parse("attributes", without)?;
         let attributes = names.iter().map(|name| name.parse()).collect::<Result<Vec<Attribute>, _>>()?;
-        Ok(Self(Some(CoreListing::without(attributes))))
+        Ok(Self(Some(CoreListing::new(attributes))))
     }
 
     /// Adds a record, in the order of a walk, and the digest of a regular file's content; returns its
@@ -29,12 +29,8 @@ impl Listing {
         let Some(listing) = &mut self.0 else { return Err(finished()) };
         let record = Record::read(record)?;
         let content: Option<Digest> = content.map(|digest| digest.parse()).transpose()?;
-        let own = record.what(content.as_ref())?;
-        let what = match &record.hard_link_to {
-            Some(first) => What::HardLink { of: &own, first },
-            None => own,
-        };
-        Ok(listing.add(&Listed { path: &record.path, what, metadata: &record.metadata }))
+        let listed = record.listed(content.as_ref())?;
+        Ok(listing.add(&record.path, listed, &record.metadata, record.hard_link_to.as_ref()))
     }
 
     /// Returns the digest of all lines.

@@ -4,7 +4,7 @@
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::entry::{DeviceNumber, EntryPath, Metadata, Timestamp, Xattr};
 use oci_fetcher_core::fs::Special;
-use oci_fetcher_core::listing::What;
+use oci_fetcher_core::listing::Listed;
 use oci_fetcher_core::memory::{Kind, Stat};
 
 use crate::error::Failure;
@@ -96,15 +96,15 @@ impl Record {
     }
 
     /// Says what stands there; a regular file needs the digest of its content.
-    pub(crate) fn what<'r>(&'r self, content: Option<&'r Digest>) -> Result<What<'r>, Failure> {
+    pub(crate) fn listed<'r>(&'r self, content: Option<&'r Digest>) -> Result<Listed<'r>, Failure> {
         Ok(match (self.kind, content) {
-            (0, _) => What::Directory,
-            (1, Some(content)) => What::File { size: self.size, content },
+            (0, _) => Listed::Directory,
+            (1, Some(content)) => Listed::File { size: self.size, content },
             (1, None) => return Err(Failure::misuse("a file is listed without the digest of its content")),
-            (2, _) => What::Symlink { target: &self.target },
-            (3, _) => What::Special(Special::Fifo),
-            (4, _) => What::Special(Special::CharacterDevice(self.device)),
-            (5, _) => What::Special(Special::BlockDevice(self.device)),
+            (2, _) => Listed::Symlink { target: &self.target },
+            (3, _) => Listed::Special(Special::Fifo),
+            (4, _) => Listed::Special(Special::CharacterDevice(self.device)),
+            (5, _) => Listed::Special(Special::BlockDevice(self.device)),
             _ => return Err(Failure::misuse("a record is of no known kind")),
         })
     }

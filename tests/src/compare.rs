@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use oci_fetcher_core::digest::{Algorithm, Hasher};
-use rustix::fs::{lgetxattr, llistxattr, major, minor};
+use rustix::fs::{lgetxattr, llistxattr};
 
 /// What is compared of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -243,8 +243,7 @@ fn describe(place: &Path, metadata: &Metadata) -> Node {
     } else if kind.is_socket() {
         "socket"
     } else {
-        let device = metadata.rdev();
-        node.insert(Aspect::Device, format!("{}:{}", major(device), minor(device)));
+        node.insert(Aspect::Device, device(metadata.rdev()));
         if kind.is_block_device() { "block-device" } else { "character-device" }
     };
     node.insert(Aspect::Kind, kind_name.to_owned());
@@ -258,6 +257,16 @@ fn describe(place: &Path, metadata: &Metadata) -> Node {
         node.insert(Aspect::Xattrs, xattrs);
     }
     node
+}
+
+#[cfg(target_os = "linux")]
+fn device(number: u64) -> String {
+    format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn device(number: u64) -> String {
+    number.to_string()
 }
 
 fn digest(place: &Path) -> String {

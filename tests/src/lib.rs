@@ -3,8 +3,10 @@
 //! - [`image`] builds layers, images, indexes and artifacts, good and bad, byte for byte the same each time;
 //! - [`content`] is what a registry holds;
 //! - [`registry`] serves it on loopback, with every fault a network can show;
+//! - [`forward_proxy`] stands between a client and a registry;
 //! - [`tls`] makes certificate authorities that live as long as a test;
 //! - [`docker_registry`] starts the `distribution` registry that Debian packages, and fills it with `skopeo`;
+//! - [`debian`] builds a real image;
 //! - [`process`] runs commands and measures them;
 //! - [`compare`] holds two directories against each other, path by path.
 //!
@@ -16,7 +18,10 @@
 pub mod compare;
 pub mod content;
 #[cfg(unix)]
+pub mod debian;
+#[cfg(unix)]
 pub mod docker_registry;
+pub mod forward_proxy;
 pub mod image;
 #[cfg(unix)]
 pub mod place;

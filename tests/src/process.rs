@@ -2,10 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 /// What a command did, and what it took.
 #[derive(Clone)]
@@ -35,6 +37,17 @@ impl Measured {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
+    /// Returns the JSON value that standard output is, whole and alone.
+    ///
+    /// # Panics
+    ///
+    /// Panics with both outputs if it is something else.
+    #[track_caller]
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
     /// Returns this if the exit code is `code`.
     ///
     /// # Panics
@@ -56,9 +69,9 @@ impl fmt::Debug for Measured {
 
 /// Runs a command to its end, and measures it.
 ///
-/// Its standard input is empty, unless it was set. The command runs under GNU time: the kernel
-/// counts a parent's memory towards its child's peak up to the child's `exec`, and GNU time is a
-/// small parent. `env_clear` is the one setting of the command that is lost.
+/// Its standard input is empty. The command runs under GNU time: the kernel counts a parent's memory
+/// towards its child's peak up to the child's `exec`, and GNU time is a small parent. `env_clear` and
+/// standard streams are the settings of the command that are lost.
 ///
 /// ```
 /// use std::process::Command;
@@ -70,11 +83,21 @@ impl fmt::Debug for Measured {
 /// ```
 #[must_use]
 pub fn measure(command: &Command) -> Measured {
+    measure_with_input(command, b"")
+}
+
+/// Runs a command that reads these bytes from standard input, and measures it as [`measure`] does.
+#[must_use]
+pub fn measure_with_input(command: &Command, input: &[u8]) -> Measured {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    // A file and not a pipe, which would stand still with a command that does not read it.
+    let stdin = directory.path().join("stdin");
+    fs::write(&stdin, input).expect("a file can be made");
+    let stdin = File::open(&stdin).expect("the file exists");
     let figures = directory.path().join("figures");
     let mut timed = Command::new(required("/usr/bin/time", "time"));
     timed.args(["--quiet", "--format=%M", "--output"]).arg(&figures).arg("--");
-    timed.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    timed.arg(command.get_program()).args(command.get_args()).stdin(stdin);
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => timed.env(name, value),
@@ -149,7 +172,9 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(directory.path()).env("GREETING", "hello");
         let physical = directory.path().canonicalize().expect("the directory exists");
-        assert_eq!(measure(&command).expect_code(0).stdout_text(), format!("{}\nhello\n", physical.display()));
+        let told = format!("{}\nhello\n", physical.display());
+        assert_eq!(measure(&command).expect_code(0).stdout_text(), told);
+        assert_eq!(measure_with_input(&command, b"input").expect_code(0).stdout_text(), format!("{told}input"));
     }
 
     #[test]

@@ -7,36 +7,18 @@ use std::path::{Path, PathBuf};
 
 use oci_fetcher_tests::compare::Comparison;
 use oci_fetcher_tests::content::Content;
+use oci_fetcher_tests::debian::{self, GZIP, ZSTD};
 use oci_fetcher_tests::docker_registry::{DockerRegistry, Setup};
-use oci_fetcher_tests::image::{Compression, Image, Layer, PackedLayer};
+use oci_fetcher_tests::image::{Compression, Image, Layer};
 use oci_fetcher_tests::place::Place;
 use oci_fetcher_tests::process::{required, run};
 use oci_fetcher_tests::registry::Registry;
 
-const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-
 /// The most that a pull of the image may take at any time, in bytes.
 const PEAK_MEMORY: u64 = 64 << 20;
 
-/// Builds the layers, once a machine.
-fn layers() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("debian-image");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/debian-image");
-    run(&required("bash", "bash"), &[OsStr::new(script), folder.as_os_str()]);
-    folder
-}
-
-fn image(folder: &Path, ending: &str, media_type: &str) -> Content {
-    let layer = |number: u32| {
-        let diff_id = std::fs::read_to_string(folder.join(format!("{number}.diff_id"))).expect("built");
-        let blob = folder.join(format!("{number}.tar.{ending}"));
-        PackedLayer::from_file(&blob, media_type, format!("sha256:{}", diff_id.trim()).parse().expect("a digest"))
-    };
-    let image = (1..=4).fold(Image::new().platform("linux/amd64"), |image, number| image.packed_layer(layer(number)));
-    let mut content = Content::new();
-    content.push("debian", "1", image);
-    content
+fn folder() -> PathBuf {
+    debian::layers(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target directory"))
 }
 
 fn assert_peak(peak: u64, what: &str) {
@@ -46,10 +28,10 @@ fn assert_peak(peak: u64, what: &str) {
 
 #[test]
 fn it_equals_what_umoci_unpacks_in_bounded_memory() {
-    let folder = layers();
+    let folder = folder();
     let place = Place::new();
     let registry = DockerRegistry::start(&place.path("storage"), Setup::open());
-    registry.push_content(&image(&folder, "gz", GZIP), "debian", "1");
+    registry.push_content(&debian::image(&folder, "gz", GZIP), "debian", "1");
     let source = format!("{}/debian:1", registry.host());
     let pulled = place.pull(&source, "ours", &["--json"]).expect_code(0);
     assert_peak(pulled.peak_memory, "gzip");
@@ -68,20 +50,8 @@ fn it_equals_what_umoci_unpacks_in_bounded_memory() {
     run(&required("umoci", "umoci"), &[&umoci[..], &[bundle.as_os_str()]].concat());
     Comparison::new().assert_equal(&place.path("ours"), &bundle.join("rootfs"));
 
-    // A twin in zstd, with windows of 8 MiB.
-    let zstd = required("zstd", "zstd");
-    for number in 1..=4 {
-        let (from, to) = (folder.join(format!("{number}.tar.gz")), folder.join(format!("{number}.tar.zst")));
-        if !to.exists() {
-            let pipe = "pigz -dc \"$1\" | \"$0\" -q -3 -T0 --zstd=wlog=23 -o \"$2.part\" && mv \"$2.part\" \"$2\"";
-            let arguments = ["-c", pipe].map(OsStr::new);
-            run(
-                &required("bash", "bash"),
-                &[&arguments[..], &[zstd.as_os_str(), from.as_os_str(), to.as_os_str()]].concat(),
-            );
-        }
-    }
-    let twin = Registry::open(image(&folder, "zst", ZSTD));
+    debian::recompress(&folder);
+    let twin = Registry::open(debian::image(&folder, "zst", ZSTD));
     let pulled = place.pull(&format!("{}/debian:1", twin.host()), "twin", &["--no-cache"]).expect_code(0);
     assert_peak(pulled.peak_memory, "zstd");
     Comparison::new().assert_equal(&place.path("ours"), &place.path("twin"));

@@ -11,7 +11,7 @@ use oci_fetcher_tests::place::Place;
 use oci_fetcher_tests::process::{Measured, measure};
 use oci_fetcher_tests::program;
 use oci_fetcher_tests::registry::{Action, Issuer, Method, Options, Registry, RetryAfter, Rule};
-use oci_fetcher_tests::tls::Authority;
+use oci_fetcher_tests::tls::{Authority, Identity, Tls};
 
 fn image() -> Image {
     Image::new().platform("linux/amd64").layer(Layer::new().file("a", vec![1; 50_000]).directory("d", 0o755))
@@ -116,6 +116,71 @@ fn what_is_refused() {
     let issuer = Issuer::new().account("ann", "right", "app");
     let registry = Registry::start(content(image()), Options::new().tokens(issuer));
     case.fails(&format!("{}/app:1", registry.host()), &[], 4, "token-refused");
+}
+
+fn over_tls(identity: Identity) -> Registry {
+    Registry::start(content(image()), Options::new().tls(Tls::new(identity)))
+}
+
+#[test]
+fn what_is_wrong_with_a_connection_says_what_helps() {
+    let case = Case::new();
+    let authority = Authority::new();
+    let file = |name: &str, authority: &Authority| {
+        let path = case.place.path(name);
+        std::fs::write(&path, authority.pem()).expect("writable");
+        path.to_str().expect("plain").to_owned()
+    };
+    let (right, other) = (file("ca.pem", &authority), file("other.pem", &Authority::new()));
+    let source = |registry: &Registry| format!("{}/app:1", registry.host());
+
+    let registry = over_tls(authority.server());
+    let message = case.fails(&source(&registry), &["--ca-file", &other], 5, "tls");
+    assert!(message.contains("help: pass the registry's certificate authority with --ca-file"), "{message}");
+    // Loopback is spoken to in plain http, unless told otherwise.
+    let message = case.fails(&source(&registry), &[], 5, "tls-expected");
+    assert!(message.contains("speaks https, not plain http"), "{message}");
+
+    let registry = over_tls(authority.server_named(&["registry.example"]));
+    let message = case.fails(&source(&registry), &["--ca-file", &right], 5, "tls");
+    assert!(message.contains("calls itself by another"), "{message}");
+
+    let registry = over_tls(authority.expired_server());
+    let message = case.fails(&source(&registry), &["--ca-file", &right], 5, "tls");
+    assert!(message.contains("check this machine's clock"), "{message}");
+
+    let registry = Registry::start(
+        content(image()),
+        Options::new().tls(Tls::new(authority.server()).require_client_certificate(&authority)),
+    );
+    let message = case.fails(&source(&registry), &["--ca-file", &right], 5, "client-certificate");
+    assert!(message.contains("--cert-file"), "{message}");
+}
+
+#[test]
+fn what_credentials_were_refused_is_named() {
+    let case = Case::new();
+    let registry = Registry::start(content(image()), Options::new().basic("ann", "right"));
+    std::fs::create_dir(case.place.path(".docker")).expect("writable");
+    let auth = "YW5uOnMzY3JldA==";
+    let config = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}"}}}}}}"#, registry.host());
+    std::fs::write(case.place.path(".docker/config.json"), config).expect("writable");
+    let message = case.fails(&format!("{}/app:1", registry.host()), &[], 4, "denied");
+    assert!(message.contains("help: log in anew") && message.contains("config.json"), "{message}");
+}
+
+#[test]
+fn what_the_registry_has_lost() {
+    let case = Case::new();
+    for part in ["layers", "config"] {
+        let manifest: serde_json::Value = serde_json::from_slice(&image().pack().bytes).expect("JSON");
+        let digest = if part == "config" { &manifest["config"]["digest"] } else { &manifest["layers"][0]["digest"] };
+        let mut content = content(image());
+        content.remove_blob(digest.as_str().expect("a digest"));
+        let registry = Registry::open(content);
+        let message = case.fails(&format!("{}/app:1", registry.host()), &["--no-cache"], 3, "part-missing");
+        assert!(message.contains("lost a part of the image"), "{message}");
+    }
 }
 
 #[test]

@@ -146,6 +146,20 @@ fn with_tokens() {
     place.pull(&format!("{}/public:1", registry.host()), "public", &[]).expect_code(0);
     let denied = place.pull(&format!("{}/app:1", registry.host()), "denied", &[]).expect_code(4);
     assert!(denied.stderr_text().contains("does not exist or needs authorisation"), "{}", denied.stderr_text());
+
+    // The issuer is on another port of loopback, in plain http like the registry itself.
+    for (password, code) in [("open sesame", 0), ("not-it-9", 4)] {
+        let secret = place.path("password");
+        std::fs::write(&secret, password).expect("writable");
+        let mut command = Command::new("sh");
+        program::isolate(&mut command, place.root());
+        command.args(["-c", "exec \"$0\" \"$@\" < \"$PASSWORD\""]).env("PASSWORD", &secret).arg(program::path());
+        command.args(["pull", &format!("{}/app:1", registry.host()), "--username", "ann", "--password-stdin"]);
+        command.arg(place.path("app")).arg("--force");
+        let pulled = measure(&command).expect_code(code);
+        assert!(!pulled.stderr_text().contains(password), "{}", pulled.stderr_text());
+    }
+    Comparison::new().assert_equal(&place.path("public"), &place.path("app"));
 }
 
 #[test]

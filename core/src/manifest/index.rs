@@ -104,12 +104,21 @@ impl Index {
         if candidates.is_empty() { Err(self.no_match(wanted)) } else { Ok(candidates) }
     }
 
+    /// Lists the platforms that entries name.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = &Platform> {
+        self.manifests.iter().filter_map(|entry| entry.platform.as_ref())
+    }
+
     /// Returns the error that names the platforms there are.
     #[must_use]
     pub fn no_match(&self, wanted: &Platform) -> ManifestError {
-        let offered = self.manifests.iter().filter_map(|entry| entry.platform.as_ref());
-        ManifestError::PlatformNotFound { wanted: wanted.to_string(), available: platforms(offered) }
+        no_match(wanted, self.offered())
     }
+}
+
+/// Returns the error that names the platforms there are, in one index or several.
+pub(crate) fn no_match<'i>(wanted: &Platform, offered: impl Iterator<Item = &'i Platform>) -> ManifestError {
+    ManifestError::PlatformNotFound { wanted: wanted.to_string(), available: platforms(offered) }
 }
 
 fn one_version<'i>(wanted: &Platform, equals: impl Iterator<Item = &'i Platform> + Clone) -> Result<(), ManifestError> {

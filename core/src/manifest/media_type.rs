@@ -52,6 +52,8 @@ pub enum MediaType {
     Wasm,
     /// The same, as older tools named it.
     WasmLayer,
+    /// The same, as proxies with plug-ins and actor hosts named it.
+    WasmModuleLayer,
     /// Any other, in lower case.
     Other(Box<str>),
 }
@@ -217,6 +219,7 @@ const KNOWN: &[(&str, MediaType)] = {
         ("application/vnd.wasm.config.v0+json", MediaType::WasmConfig),
         ("application/wasm", MediaType::Wasm),
         ("application/vnd.wasm.content.layer.v1+wasm", MediaType::WasmLayer),
+        ("application/vnd.module.wasm.content.layer.v1+wasm", MediaType::WasmModuleLayer),
     ]
 };
 

@@ -34,6 +34,7 @@ pub use config::{ImageConfig, RuntimeConfig};
 pub use descriptor::{Descriptor, MAX_SIZE};
 pub use error::ManifestError;
 pub use image::{ImageManifest, Kind};
+pub(crate) use index::no_match;
 pub use index::{Candidate, Index};
 pub use json::JsonError;
 pub use media_type::{ACCEPT, ACCEPT_OCI, Compression, Distribution, Family, LayerType, MediaType};

@@ -1,6 +1,6 @@
 //! From a refused request to one that is let through: challenges, tokens, and who waits for them.
 
-use super::effect::JobId;
+use super::effect::{Effect, JobId, Note};
 use super::engine::Engine;
 use super::error::PullError;
 use super::exchange::{Exchange, Purpose, State, Trouble, registry_message};
@@ -87,6 +87,9 @@ impl Engine {
             |exchange: &Exchange| matches!(&exchange.purpose, Purpose::Token { origin: other, .. } if *other == origin);
         if self.exchanges.values().any(same) {
             return;
+        }
+        if let Some(withheld) = &token.withheld {
+            self.tell(Effect::Note(Note::Warning { text: withheld.to_string() }));
         }
         let job = self.job();
         let (method, url) = (token.request.method, token.request.url.clone());

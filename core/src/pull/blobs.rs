@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use super::effect::{Effect, JobId, Stored, Verdict};
 use super::engine::{Engine, Event};
-use super::error::{Place, PullError};
+use super::error::PullError;
 use super::sealed::Steps;
-use super::session::Network;
 use crate::manifest::Descriptor;
 
 /// The plan that transfers a list of blobs.
@@ -63,6 +62,10 @@ impl Blobs {
             if descriptor.digest.algorithm().is_none() {
                 return Some(Err(PullError::Algorithm { digest: descriptor.digest.clone() }));
             }
+            if let Some(data) = &descriptor.data {
+                // It was verified when the manifest was read, so that nothing has to be fetched.
+                engine.tell(Effect::Keep { digest: descriptor.digest.clone(), bytes: data.as_slice().into() });
+            }
             let job = engine.open(index, descriptor.clone());
             self.active.insert(job, Transfer { index, descriptor, stored: false });
         }
@@ -94,17 +97,12 @@ impl Steps for Blobs {
                     }
                     Stored::Partial { length } => {
                         let what = || format!("the blob {}", descriptor.digest);
-                        let place = match engine.session.network {
-                            Network::Online => {
-                                transfer.stored = length > 0;
-                                self.outcome.fetched += 1;
-                                engine.stream(job, &descriptor, length);
-                                return None;
-                            }
-                            Network::Offline => Place::Cache,
-                            Network::Local => Place::Source,
-                        };
-                        return Some(Err(PullError::NotStored { what: what(), place }));
+                        if let Err(error) = engine.session.must_be_online(what) {
+                            return Some(Err(error));
+                        }
+                        transfer.stored = length > 0;
+                        self.outcome.fetched += 1;
+                        engine.stream(job, &descriptor, length);
                     }
                 }
                 None
@@ -127,7 +125,7 @@ impl Steps for Blobs {
             }
             Event::Refused { job, error } => {
                 let digest = self.active.get(&job).map(|transfer| transfer.descriptor.digest.clone())?;
-                Some(Err(error.naming(|| format!("the blob {digest}"))))
+                Some(Err(error.naming_part(|| format!("the blob {digest}"))))
             }
             Event::Found { .. } | Event::Recalled { .. } | Event::Missing { .. } | Event::Answer { .. } => None,
         }

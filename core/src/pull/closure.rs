@@ -6,20 +6,31 @@ use std::sync::Arc;
 use super::effect::JobId;
 use super::engine::{Engine, Event};
 use super::error::PullError;
-use super::fetched::{self, Fetched};
+use super::fetched::{self, Fetched, unusable};
 use super::load::{Kind, Load};
 use super::sealed::Steps;
 use crate::digest::Digest;
-use crate::manifest::{Declared, Descriptor, Manifest};
+use crate::manifest::{Declared, Descriptor, ImageConfig, ImageManifest, Manifest};
 
-/// The plan that loads every manifest below one, for all platforms, attestations included.
+/// The plan that loads every manifest below one, for all platforms, attestations included, and the
+/// configs of those that can be unpacked, for what their layers must decode to.
 #[derive(Debug)]
 pub struct Closure {
-    waiting: VecDeque<(Descriptor, u32)>,
-    active: BTreeMap<JobId, (Load, Descriptor, u32)>,
+    waiting: VecDeque<Item>,
+    active: BTreeMap<JobId, (Load, Item)>,
+    /// Manifests, configs and entries of indexes that were met.
     seen: BTreeSet<Digest>,
+    /// Blobs that are listed, with their diff_ids.
+    listed: BTreeSet<(Digest, Option<Digest>)>,
     outcome: ClosureOutcome,
     top: Option<Fetched>,
+}
+
+/// Something to load.
+#[derive(Debug)]
+enum Item {
+    Manifest { descriptor: Box<Descriptor>, depth: u32 },
+    Config { image: Box<ImageManifest> },
 }
 
 /// What a manifest or index refers to.
@@ -27,11 +38,23 @@ pub struct Closure {
 pub struct ClosureOutcome {
     /// The manifests and indexes, the outermost first, each once.
     pub manifests: Vec<Fetched>,
-    /// The blobs, each once: configs, layers, and entries of an index that are no manifests.
-    pub blobs: Vec<Arc<Descriptor>>,
+    /// The configs of the images, each once; they have been loaded, and are in the store or embedded.
+    pub configs: Vec<Arc<Descriptor>>,
+    /// The other blobs, each once, or once for each diff_id that images claim for it: layers, artifacts'
+    /// configs, and entries of an index that are no manifests.
+    pub blobs: Vec<ClosureBlob>,
 }
 
-/// Manifests that are loaded at once.
+/// A blob, and what is to be verified of it.
+#[derive(Clone, Debug)]
+pub struct ClosureBlob {
+    /// The blob.
+    pub descriptor: Arc<Descriptor>,
+    /// The digest of the plain tar, of an image's layer. Attestations and artifacts have none.
+    pub diff_id: Option<Digest>,
+}
+
+/// Manifests and configs that are loaded at once.
 const AT_ONCE: usize = 8;
 
 impl Closure {
@@ -42,6 +65,7 @@ impl Closure {
             waiting: VecDeque::new(),
             active: BTreeMap::new(),
             seen: BTreeSet::new(),
+            listed: BTreeSet::new(),
             outcome: ClosureOutcome::default(),
             top: Some(top),
         }
@@ -64,17 +88,20 @@ impl Closure {
                         continue;
                     }
                     if entry.media_type.is_index() || entry.media_type.is_image_manifest() {
-                        self.waiting.push_back((entry.clone(), depth + 1));
+                        self.waiting
+                            .push_back(Item::Manifest { descriptor: Box::new(entry.clone()), depth: depth + 1 });
                     } else {
-                        self.outcome.blobs.push(Arc::new(entry.clone()));
+                        self.list(entry, None);
                     }
                 }
             }
+            Manifest::Image(image) if image.check_unpackable().is_ok() => match &image.config.data {
+                Some(data) => self.configured(image, data)?,
+                None => self.waiting.push_back(Item::Config { image: Box::new(image.clone()) }),
+            },
             Manifest::Image(image) => {
                 for blob in std::iter::once(&image.config).chain(&image.layers) {
-                    if self.seen.insert(blob.digest.clone()) {
-                        self.outcome.blobs.push(Arc::new(blob.clone()));
-                    }
+                    self.list(blob, None);
                 }
             }
         }
@@ -82,11 +109,47 @@ impl Closure {
         Ok(())
     }
 
+    /// Lists the layers of an image with what its config says of them.
+    fn configured(&mut self, image: &ImageManifest, config: &[u8]) -> Result<(), PullError> {
+        let what = || format!("the config {}", image.config.digest);
+        let parsed = ImageConfig::parse(config).map_err(|error| unusable(&what(), error))?;
+        parsed.check_layers(image).map_err(|error| unusable(&what(), error))?;
+        if self.seen.insert(image.config.digest.clone()) {
+            self.outcome.configs.push(Arc::new(image.config.clone()));
+        }
+        for (layer, diff_id) in image.layers.iter().zip(parsed.diff_ids) {
+            self.list(layer, Some(diff_id));
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, blob: &Descriptor, diff_id: Option<Digest>) {
+        if self.listed.insert((blob.digest.clone(), diff_id.clone())) {
+            self.outcome.blobs.push(ClosureBlob { descriptor: Arc::new(blob.clone()), diff_id });
+        }
+    }
+
+    fn loaded(&mut self, what: &str, item: Item, bytes: Arc<[u8]>, engine: &Engine) -> Result<(), PullError> {
+        match item {
+            Item::Manifest { descriptor, depth } => {
+                let declared = Declared::Described(&descriptor.media_type);
+                let digest = descriptor.digest.clone();
+                let fetched = fetched::read(what, Some(digest), bytes, declared, &engine.session.limits)?;
+                self.take(fetched, depth, engine)
+            }
+            Item::Config { image } => self.configured(&image, &bytes),
+        }
+    }
+
     fn begin(&mut self, engine: &mut Engine) -> Option<Result<ClosureOutcome, PullError>> {
         while self.active.len() < AT_ONCE {
-            let Some((descriptor, depth)) = self.waiting.pop_front() else { break };
-            match Load::start(engine, Kind::Manifest, &descriptor.digest, Some(descriptor.size)) {
-                Ok(load) => self.active.insert(load.job(), (load, descriptor, depth)),
+            let Some(item) = self.waiting.pop_front() else { break };
+            let (kind, descriptor) = match &item {
+                Item::Manifest { descriptor, .. } => (Kind::Manifest, &**descriptor),
+                Item::Config { image } => (Kind::Config, &image.config),
+            };
+            match Load::start(engine, kind, &descriptor.digest, Some(descriptor.size)) {
+                Ok(load) => self.active.insert(load.job(), (load, item)),
                 Err(error) => return Some(Err(error)),
             };
         }
@@ -106,22 +169,16 @@ impl Steps for Closure {
     }
 
     fn on(&mut self, event: Event, engine: &mut Engine) -> Option<Result<ClosureOutcome, PullError>> {
-        let (mut load, descriptor, depth) = self.active.remove(&event.job())?;
+        let (mut load, item) = self.active.remove(&event.job())?;
         match load.on(event, engine) {
             None => {
-                self.active.insert(load.job(), (load, descriptor, depth));
+                self.active.insert(load.job(), (load, item));
                 None
             }
-            Some(Err(error)) => Some(Err(error)),
-            Some(Ok(bytes)) => {
-                let declared = Declared::Described(&descriptor.media_type);
-                let digest = descriptor.digest.clone();
-                let fetched = fetched::read(load.what(), Some(digest), bytes, declared, &engine.session.limits);
-                match fetched.and_then(|fetched| self.take(fetched, depth, engine)) {
-                    Ok(()) => self.begin(engine),
-                    Err(error) => Some(Err(error)),
-                }
-            }
+            Some(loaded) => match loaded.and_then(|bytes| self.loaded(load.what(), item, bytes, engine)) {
+                Ok(()) => self.begin(engine),
+                Err(error) => Some(Err(error)),
+            },
         }
     }
 }

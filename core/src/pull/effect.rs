@@ -71,7 +71,8 @@ pub enum Effect {
         /// The blob.
         descriptor: Arc<Descriptor>,
     },
-    /// Send a request whose body belongs into the job's sink.
+    /// Send a request whose body belongs into the job's sink; where the job has none, only the head is
+    /// wanted, and the body is closed at once.
     ///
     /// Answer: [`Input::Head`] as soon as the head is there (a body of an error status is read up
     /// to the token limit and comes with it), or [`Input::Failed`].
@@ -251,10 +252,20 @@ pub enum FailureKind {
     UnknownHost,
     /// No connection came about.
     Connect,
-    /// TLS failed: a certificate that is not trusted, a wrong name, another protocol.
+    /// TLS failed in a way that no other reason names: no common version, a client certificate wanted.
     Tls,
+    /// The peer wants a client certificate, or another one than it was shown.
+    ClientCertificate,
+    /// The peer's certificate is from an authority that is not trusted.
+    UntrustedCertificate,
+    /// The peer's certificate is for another name.
+    CertificateName,
+    /// The peer's certificate has expired, or is not valid yet.
+    CertificateTime,
     /// The peer spoke plain HTTP where TLS was expected.
     PlainHttp,
+    /// The peer expected TLS where plain HTTP was spoken.
+    TlsExpected,
     /// A deadline passed.
     TimedOut,
     /// The connection broke, or the body ended early.
@@ -271,7 +282,16 @@ impl FailureKind {
     pub const fn is_transient(self) -> bool {
         match self {
             Self::Connect | Self::TimedOut | Self::Broken => true,
-            Self::UnknownHost | Self::Tls | Self::PlainHttp | Self::TooLarge | Self::Forbidden => false,
+            Self::UnknownHost
+            | Self::Tls
+            | Self::ClientCertificate
+            | Self::UntrustedCertificate
+            | Self::CertificateName
+            | Self::CertificateTime
+            | Self::PlainHttp
+            | Self::TlsExpected
+            | Self::TooLarge
+            | Self::Forbidden => false,
         }
     }
 }
@@ -282,7 +302,12 @@ impl fmt::Display for FailureKind {
             Self::UnknownHost => "unknown host",
             Self::Connect => "cannot connect",
             Self::Tls => "TLS failed",
+            Self::ClientCertificate => "the server demands a client certificate that it trusts",
+            Self::UntrustedCertificate => "the certificate's authority is not trusted",
+            Self::CertificateName => "the certificate is for another name",
+            Self::CertificateTime => "the certificate is not valid now",
             Self::PlainHttp => "the server speaks plain http, not https",
+            Self::TlsExpected => "the server speaks https, not plain http",
             Self::TimedOut => "deadline passed",
             Self::Broken => "connection broke",
             Self::TooLarge => "body too large",

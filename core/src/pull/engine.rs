@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::auth::Access;
-use super::effect::{Effect, Failure, Input, JobId, Note, Stored, Verdict};
+use super::effect::{Effect, Failure, FailureKind, Input, JobId, Note, Stored, Verdict};
 use super::error::PullError;
 use super::exchange::{Breadth, Exchange, Purpose, State, Stream, Trouble, registry_message};
 use super::redirect;
@@ -173,6 +173,15 @@ impl Engine {
         job
     }
 
+    /// Asks by GET for what HEAD would tell; the answer is [`Event::Answer`] without a body, or
+    /// [`Event::Refused`].
+    pub(super) fn ask_head_by_get(&mut self, url: Url) -> JobId {
+        let job = self.job();
+        self.exchanges.insert(job, Exchange::new(Purpose::Head, Method::Get, url, None));
+        self.send(job);
+        job
+    }
+
     /// Opens a sink; the answer is [`Event::Opened`].
     pub(super) fn open(&mut self, index: usize, descriptor: Arc<Descriptor>) -> JobId {
         let job = self.local_job(Local::Sink);
@@ -262,7 +271,7 @@ impl Engine {
         let origin = exchange.at.origin();
         let mut request = match &exchange.purpose {
             Purpose::Token { token, .. } => token.request.clone(),
-            Purpose::Whole { .. } | Purpose::Stream(_) | Purpose::Ping { .. } => {
+            Purpose::Whole { .. } | Purpose::Head | Purpose::Stream(_) | Purpose::Ping { .. } => {
                 let bare = exchange.foreign || matches!(exchange.purpose, Purpose::Ping { .. });
                 let access =
                     if bare { Ok(Access::Send(None)) } else { self.session.authorizations.access(&origin, self.now) };
@@ -301,6 +310,10 @@ impl Engine {
             Purpose::Token { .. } | Purpose::Ping { .. } => {
                 Effect::Fetch { job, request, limit: self.session.limits.token_bytes }
             }
+            Purpose::Head => {
+                request.headers.insert("accept-encoding", "identity");
+                Effect::Stream { job, request }
+            }
             Purpose::Stream(stream) => {
                 request.headers.insert("accept-encoding", "identity");
                 if stream.held > 0 && stream.ranged {
@@ -319,7 +332,7 @@ impl Engine {
         match exchange.purpose {
             Purpose::Token { .. } => return self.token_answer(job, &head, &body),
             Purpose::Ping { .. } => return self.ping_answer(job, &head, &body),
-            Purpose::Whole { .. } | Purpose::Stream(_) => {}
+            Purpose::Whole { .. } | Purpose::Head | Purpose::Stream(_) => {}
         }
         for text in warnings(&head.headers) {
             self.effects.push_back(Effect::Note(Note::Warning { text }));
@@ -348,6 +361,11 @@ impl Engine {
                 self.send(job);
             }
             404 if exchange.has_elsewhere() => self.elsewhere(job),
+            400 if let Some(message) = exchange.tls_expected(&body) => {
+                let source = Failure { kind: FailureKind::TlsExpected, message };
+                let error = exchange.give_up(Trouble::Below(source));
+                self.end(job, error);
+            }
             status => {
                 let message = registry_message(&body);
                 let request = exchange.name();
@@ -443,7 +461,13 @@ impl Engine {
         }
         match failure {
             Some(failure) if !failure.kind.is_transient() => {
-                let error = exchange.give_up(Trouble::Below(failure));
+                let for_token = matches!(exchange.purpose, Purpose::Token { .. } | Purpose::Ping { .. });
+                let error = if for_token && failure.kind == FailureKind::TooLarge {
+                    let what = format!("the answer to {}", exchange.name());
+                    PullError::Limit { what, limit: self.session.limits.token_bytes, option: "--max-token-bytes" }
+                } else {
+                    exchange.give_up(Trouble::Below(failure))
+                };
                 self.end(job, error);
             }
             Some(failure) => self.trouble(job, Trouble::Below(failure), None),
@@ -467,7 +491,9 @@ impl Engine {
     pub(super) fn end(&mut self, job: JobId, error: PullError) {
         let Some(exchange) = self.exchanges.remove(&job) else { return };
         match exchange.purpose {
-            Purpose::Whole { .. } | Purpose::Stream(_) => self.events.push_back(Event::Refused { job, error }),
+            Purpose::Whole { .. } | Purpose::Head | Purpose::Stream(_) => {
+                self.events.push_back(Event::Refused { job, error });
+            }
             Purpose::Token { origin, .. } | Purpose::Ping { origin } => {
                 for waiting in self.waiting_for(&origin) {
                     self.end(waiting, error.clone());

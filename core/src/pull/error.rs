@@ -21,6 +21,14 @@ pub enum PullError {
         /// The registry's own words, made safe to print.
         message: Option<String>,
     },
+    /// The registry lacks something that a manifest it serves refers to.
+    #[error("{what}, which the image refers to, was not found{}", told(message))]
+    PartMissing {
+        /// The manifest, config or layer, as a person would name it.
+        what: String,
+        /// The registry's own words, made safe to print.
+        message: Option<String>,
+    },
     /// The local store lacks something, and the network is not to be used.
     #[error("{what} is not stored locally")]
     NotStored {
@@ -190,6 +198,16 @@ impl PullError {
     pub(super) fn naming(self, what: impl FnOnce() -> String) -> Self {
         if let Self::NotFound { message, .. } = self { Self::NotFound { what: what(), message } } else { self }
     }
+
+    /// Says the same of something that a manifest refers to.
+    pub(super) fn naming_part(self, what: impl FnOnce() -> String) -> Self {
+        if let Self::NotFound { message, .. } = self { Self::PartMissing { what: what(), message } } else { self }
+    }
+
+    /// Tells whether a refusal may be of HEAD alone, so that GET is worth a try.
+    pub(super) fn may_be_of_head_alone(&self) -> bool {
+        matches!(self, Self::Denied { status: 403, .. } | Self::Status { status: 405 | 501, .. })
+    }
 }
 
 fn told(message: &Option<String>) -> String {
@@ -199,7 +217,7 @@ fn told(message: &Option<String>) -> String {
 impl Explain for PullError {
     fn class(&self) -> Class {
         match self {
-            Self::NotFound { .. } | Self::NotStored { .. } => Class::NotFound,
+            Self::NotFound { .. } | Self::PartMissing { .. } | Self::NotStored { .. } => Class::NotFound,
             Self::Denied { .. } | Self::TokenRefused { .. } => Class::Authentication,
             Self::Token { source, .. } => source.class(),
             Self::Exchange { source, .. } => match source.kind {
@@ -207,7 +225,12 @@ impl Explain for PullError {
                 FailureKind::UnknownHost
                 | FailureKind::Connect
                 | FailureKind::Tls
+                | FailureKind::ClientCertificate
+                | FailureKind::UntrustedCertificate
+                | FailureKind::CertificateName
+                | FailureKind::CertificateTime
                 | FailureKind::PlainHttp
+                | FailureKind::TlsExpected
                 | FailureKind::TimedOut
                 | FailureKind::Broken => Class::Network,
             },
@@ -225,6 +248,7 @@ impl Explain for PullError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not-found",
+            Self::PartMissing { .. } => "part-missing",
             Self::NotStored { .. } => "not-stored",
             Self::Denied { .. } => "denied",
             Self::Token { source, .. } => source.code(),
@@ -233,8 +257,13 @@ impl Explain for PullError {
             Self::Exchange { source, .. } => match source.kind {
                 FailureKind::UnknownHost => "unknown-host",
                 FailureKind::Connect => "connect",
-                FailureKind::Tls => "tls",
+                FailureKind::ClientCertificate => "client-certificate",
+                FailureKind::Tls
+                | FailureKind::UntrustedCertificate
+                | FailureKind::CertificateName
+                | FailureKind::CertificateTime => "tls",
                 FailureKind::PlainHttp => "plain-http",
+                FailureKind::TlsExpected => "tls-expected",
                 FailureKind::TimedOut => "timed-out",
                 FailureKind::Broken => "connection-broken",
                 FailureKind::TooLarge => "body-too-large",
@@ -257,6 +286,9 @@ impl Explain for PullError {
     fn advice(&self) -> Option<Cow<'static, str>> {
         Some(Cow::Borrowed(match self {
             Self::NotFound { .. } => "check the name and the tag; the command `tags` lists the tags of a repository",
+            Self::PartMissing { .. } => {
+                "the registry has lost a part of the image: push it again, or tell who runs the registry"
+            }
             Self::NotStored { place: Place::Cache, .. } => "run it once without --offline",
             Self::NotStored { place: Place::Source, .. } => "check that the layout or archive is complete",
             Self::Denied { .. } | Self::TokenRefused { .. } => {
@@ -265,14 +297,31 @@ impl Explain for PullError {
             Self::Status { status: 429, .. } => {
                 "the registry limits how often it is asked: wait, or log in for a higher limit"
             }
+            Self::Status { status: 400..=499, .. } => {
+                "check that this is a registry, and its port: it does not take what every registry does"
+            }
             Self::Status { .. } | Self::Short { .. } => "try again later; what was fetched is kept",
-            Self::Exchange { source, .. } => match source.kind {
+            Self::Exchange { source, request, .. } => match source.kind {
                 FailureKind::UnknownHost => "check the registry's name in the reference, and the network",
                 FailureKind::Connect => "check that the registry is reachable from here, and the proxy settings",
-                FailureKind::Tls => "pass the registry's certificate authority with --ca-file",
+                FailureKind::Tls => "check the registry's port",
+                FailureKind::ClientCertificate => {
+                    "pass a certificate that the registry trusts with --cert-file and --key-file"
+                }
+                FailureKind::TlsExpected => {
+                    "leave out --plain-http; for a registry on this machine, pass its certificate authority with --ca-file"
+                }
+                FailureKind::UntrustedCertificate => "pass the registry's certificate authority with --ca-file",
+                FailureKind::CertificateName => {
+                    "check the registry's name in the reference: the server there calls itself by another"
+                }
+                FailureKind::CertificateTime => {
+                    "check this machine's clock; if it is right, tell who runs the registry to renew the certificate"
+                }
                 FailureKind::PlainHttp => {
                     "pass --plain-http if the registry is meant to be spoken to without encryption"
                 }
+                FailureKind::Broken if is_plain(request) => WANTS_TLS,
                 FailureKind::TimedOut | FailureKind::Broken => "try again; what was fetched is kept",
                 FailureKind::TooLarge => "raise --max-manifest-bytes or --max-config-bytes if the content is trusted",
                 FailureKind::Forbidden => "the registry sent us to an address that it has no business with",
@@ -285,11 +334,18 @@ impl Explain for PullError {
             }
             Self::Token { source, .. } => return source.advice(),
             Self::Manifest { source, .. } => return source.advice(),
-            Self::Redirect { .. }
-            | Self::Protocol { .. }
-            | Self::Algorithm { .. }
-            | Self::Stale { .. }
-            | Self::Cancelled => return None,
+            Self::Protocol { .. } => "check that this is a registry; if it is one, tell who runs it what it answers",
+            Self::Redirect { .. } => "tell who runs the registry: no client follows it there",
+            Self::Algorithm { .. } | Self::Stale { .. } | Self::Cancelled => return None,
         }))
     }
 }
+
+/// Tells whether a request went out in plain http.
+fn is_plain(request: &str) -> bool {
+    request.contains(" http://")
+}
+
+/// A server that speaks TLS may close a connection in plain http without a word.
+const WANTS_TLS: &str =
+    "try again; if the registry speaks TLS, pass its certificate authority with --ca-file, and leave out --plain-http";

@@ -12,7 +12,7 @@ use crate::request::Method;
 use crate::sanitise::{EXCERPT_CHARS, sanitise};
 use crate::time::Time;
 use crate::token::TokenRequest;
-use crate::url::{Origin, Url};
+use crate::url::{Origin, Scheme, Url};
 
 /// A request that has not been answered for good.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(super) struct Exchange {
 pub(super) enum Purpose {
     /// A whole small body, for the plan.
     Whole { limit: u64 },
+    /// The head of an answer whose body is not wanted, for the plan.
+    Head,
     /// A blob's body, for the host's sink.
     Stream(Stream),
     /// A token, for every exchange that waits for one from `origin`.
@@ -126,7 +128,7 @@ impl Exchange {
     pub(super) fn next_elsewhere(&mut self) -> Option<Url> {
         match &mut self.purpose {
             Purpose::Stream(stream) => stream.elsewhere.pop_front(),
-            Purpose::Whole { .. } | Purpose::Token { .. } | Purpose::Ping { .. } => None,
+            Purpose::Whole { .. } | Purpose::Head | Purpose::Token { .. } | Purpose::Ping { .. } => None,
         }
     }
 
@@ -149,6 +151,14 @@ impl Exchange {
         self.failures
     }
 
+    /// Returns the first line of what a TLS server says to plain HTTP, if a 400 has this body.
+    pub(super) fn tls_expected(&self, body: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(body);
+        let lower = text.to_ascii_lowercase();
+        let says_so = self.at.scheme() == Scheme::Http && TLS_EXPECTED.iter().any(|words| lower.contains(words));
+        says_so.then(|| sanitise(text.lines().next().unwrap_or_default(), EXCERPT_CHARS))
+    }
+
     /// Names the request for messages: method and address without its query.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.method, self.at.redacted())
@@ -161,7 +171,7 @@ impl Exchange {
             (Trouble::Short, Purpose::Stream(stream)) => {
                 PullError::Short { digest: stream.digest.clone(), held: stream.held, size: stream.size, attempts }
             }
-            (Trouble::Short, Purpose::Whole { .. } | Purpose::Token { .. } | Purpose::Ping { .. }) => {
+            (Trouble::Short, Purpose::Whole { .. } | Purpose::Head | Purpose::Token { .. } | Purpose::Ping { .. }) => {
                 PullError::Protocol { request, reason: "the body ended early".to_owned() }
             }
             (Trouble::Below(source), _) => PullError::Exchange { request, attempts, source },
@@ -186,6 +196,13 @@ impl Trouble {
         }
     }
 }
+
+/// What the servers of Go, nginx and Apache say, in lower case.
+const TLS_EXPECTED: [&str; 3] = [
+    "http request to an https server",
+    "plain http request was sent to https port",
+    "speaking plain http to an ssl-enabled server port",
+];
 
 /// Returns what a registry says of an error (distribution-spec 1.1, "Error Codes"), safe to print.
 pub(super) fn registry_message(body: &[u8]) -> Option<String> {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::effect::{Effect, JobId};
 use super::engine::{Engine, Event};
-use super::error::{Place, PullError};
+use super::error::PullError;
 use super::fetched::verify;
-use super::session::Network;
 use crate::digest::Digest;
 use crate::manifest::ACCEPT;
 use crate::request::Method;
@@ -76,7 +75,11 @@ impl Load {
                 engine.tell(Effect::Keep { digest: self.digest.clone(), bytes: bytes.clone() });
                 bytes
             })),
-            Event::Refused { error, .. } => Some(Err(error.naming(|| self.what.clone()))),
+            Event::Refused { error, .. } => {
+                let what = || self.what.clone();
+                // What has a descriptor is part of something that was found.
+                Some(Err(if self.size.is_some() { error.naming_part(what) } else { error.naming(what) }))
+            }
             Event::Recalled { .. } | Event::Opened { .. } | Event::Whole { .. } | Event::Sealed { .. } => None,
         }
     }
@@ -92,21 +95,17 @@ impl Load {
     }
 
     fn fetch(&mut self, engine: &mut Engine) -> Option<Result<Arc<[u8]>, PullError>> {
-        let place = match engine.session.network {
-            Network::Online => {
-                let (limit, _) = bound(engine, self.kind);
-                let (rest, accept) = match self.kind {
-                    Kind::Manifest => ("manifests", Some(ACCEPT)),
-                    Kind::Config => ("blobs", None),
-                };
-                let url = engine.session.url(&format!("{rest}/{}", self.digest));
-                self.job = engine.ask(Method::Get, url, accept, limit);
-                return None;
-            }
-            Network::Offline => Place::Cache,
-            Network::Local => Place::Source,
+        if let Err(error) = engine.session.must_be_online(|| self.what.clone()) {
+            return Some(Err(error));
+        }
+        let (limit, _) = bound(engine, self.kind);
+        let (rest, accept) = match self.kind {
+            Kind::Manifest => ("manifests", Some(ACCEPT)),
+            Kind::Config => ("blobs", None),
         };
-        Some(Err(PullError::NotStored { what: self.what.clone(), place }))
+        let url = engine.session.url(&format!("{rest}/{}", self.digest));
+        self.job = engine.ask(Method::Get, url, accept, limit);
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! The machine that resolves references and directs transfers, without doing any of it itself.
 //!
 //! A [`Pull`] carries out one [`Plan`]: [`Resolve`] a reference to an image, list every manifest
-//! below one ([`Closure`]), transfer [`Blobs`], or list [`Tags`]. It sees kilobytes: references,
+//! below one ([`Closure`]), transfer [`Blobs`], or list [`Tags`] or [`Referrers`]. It sees kilobytes: references,
 //! tokens, manifests, heads of answers. The gigabytes flow from the host's connections into the
 //! host's sinks, and only their beginnings and ends are told.
 //!
@@ -41,7 +41,9 @@ mod error;
 mod exchange;
 mod fetched;
 mod load;
+mod pages;
 mod redirect;
+mod referrers;
 mod resolve;
 mod retry;
 mod session;
@@ -53,10 +55,11 @@ mod tests;
 use crate::time::Time;
 
 pub use blobs::{BlobOutcome, Blobs};
-pub use closure::{Closure, ClosureOutcome};
+pub use closure::{Closure, ClosureBlob, ClosureOutcome};
 pub use effect::{Effect, Failure, FailureKind, Input, JobId, Note, Stored, Verdict};
 pub use error::{Place, PullError};
 pub use fetched::Fetched;
+pub use referrers::Referrers;
 pub use resolve::{Image, ImageKind, PlatformChoice, Resolve, Resolved, Want};
 pub use retry::{PROGRESS_BYTES, RetryPolicy};
 pub use session::{Network, Session};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::effect::{Effect, JobId};
 use super::engine::{Engine, Event};
-use super::error::{Place, PullError};
+use super::error::PullError;
 use super::fetched::{self, Fetched, unusable};
 use super::load::{Kind, Load};
 use super::sealed::Steps;
@@ -13,7 +13,7 @@ use super::session::Network;
 use crate::digest::Digest;
 use crate::manifest::{
     ACCEPT, Candidate, Declared, Descriptor, ImageConfig, Index, Kind as ManifestKind, Manifest, ManifestError,
-    MediaType, Platform,
+    MediaType, Platform, no_match,
 };
 use crate::reference::Reference;
 use crate::request::Method;
@@ -81,8 +81,17 @@ pub struct Resolve {
     /// Candidates not yet tried, the next one last, each with the number of indexes around it.
     candidates: Vec<(Box<Trial>, u32)>,
     visited: BTreeSet<Digest>,
-    /// What to say if no candidate is left.
-    miss: Option<(String, ManifestError)>,
+    /// What to say if no candidate is left; there is something to say once there is an index.
+    miss: Option<Miss>,
+}
+
+/// An index without a fitting image.
+#[derive(Debug)]
+struct Miss {
+    /// The outermost one, for messages.
+    what: String,
+    /// What it and those in it are for.
+    offered: Vec<Platform>,
 }
 
 #[derive(Debug)]
@@ -146,6 +155,19 @@ impl Resolve {
         Self { target, want, at, top: None, candidates: Vec::new(), visited: BTreeSet::new(), miss: None }
     }
 }
+
+impl Miss {
+    fn note<'p>(&mut self, platforms: impl Iterator<Item = &'p Platform>) {
+        for platform in platforms {
+            if self.offered.len() < MOST_OFFERED && !self.offered.contains(platform) {
+                self.offered.push(platform.clone());
+            }
+        }
+    }
+}
+
+/// Many times what any image is built for, and a message shows fewer.
+const MOST_OFFERED: usize = 256;
 
 type Flow = Option<Result<Resolved, PullError>>;
 
@@ -241,14 +263,11 @@ impl Resolve {
                     Err(error) => Some(Err(error)),
                 }
             }
-            (None, Network::Online) => self.get(engine),
-            (None, Network::Offline) => self.not_stored(Place::Cache),
-            (None, Network::Local) => self.not_stored(Place::Source),
+            (None, _) => match engine.session.must_be_online(|| format!("the tag {}", self.tag())) {
+                Ok(()) => self.get(engine),
+                Err(error) => Some(Err(error)),
+            },
         }
-    }
-
-    fn not_stored(&self, place: Place) -> Flow {
-        Some(Err(PullError::NotStored { what: format!("the tag {}", self.tag()), place }))
     }
 
     fn asked(&mut self, job: JobId, event: Event, engine: &mut Engine) -> Flow {
@@ -268,8 +287,11 @@ impl Resolve {
                     None => self.get(engine),
                 }
             }
-            Some(Err(error @ (PullError::Exchange { .. } | PullError::Token { .. }))) => Some(Err(error)),
-            Some(Err(_)) => self.get(engine),
+            // GET's answer says why, too.
+            Some(Err(error)) if error.may_be_of_head_alone() || matches!(error, PullError::NotFound { .. }) => {
+                self.get(engine)
+            }
+            Some(Err(error)) => Some(Err(error)),
         }
     }
 
@@ -392,9 +414,9 @@ impl Resolve {
         }
         let what = format!("the index {digest}");
         let platform = self.platform();
+        self.miss.get_or_insert_with(|| Miss { what: what.clone(), offered: Vec::new() }).note(index.offered());
         match index.choose(&platform) {
             Ok(candidates) => {
-                self.miss.get_or_insert_with(|| (what, index.no_match(&platform)));
                 let trials = candidates.into_iter().rev().map(|candidate| {
                     let unlabelled = matches!(candidate, Candidate::Unlabelled(_));
                     (Box::new(Trial { descriptor: candidate.descriptor().clone(), unlabelled }), depth + 1)
@@ -403,10 +425,7 @@ impl Resolve {
                 Ok(())
             }
             // An inner index without a fitting platform leaves the outer one's other candidates.
-            Err(miss @ ManifestError::PlatformNotFound { .. }) if !self.candidates.is_empty() => {
-                self.miss.get_or_insert((what, miss));
-                Ok(())
-            }
+            Err(ManifestError::PlatformNotFound { .. }) => Ok(()),
             Err(error) => Err(unusable(&what, error)),
         }
     }
@@ -432,8 +451,8 @@ impl Resolve {
                 Err(error) => Some(Err(error)),
             };
         }
-        let (what, source) = self.miss.take()?;
-        Some(Err(unusable(&what, source)))
+        let Miss { what, offered } = self.miss.take()?;
+        Some(Err(unusable(&what, no_match(&self.platform(), offered.iter()))))
     }
 
     fn configured(
@@ -455,7 +474,12 @@ impl Resolve {
         if let ImageKind::Image(parsed) = &kind {
             let fits = || parsed.platform().is_some_and(|platform| self.platform().preference(&platform).is_some());
             match (&trial, &self.want) {
-                (Some(trial), _) if trial.unlabelled && !fits() => return self.next_candidate(engine),
+                (Some(trial), _) if trial.unlabelled && !fits() => {
+                    if let Some(miss) = &mut self.miss {
+                        miss.note(parsed.platform().iter());
+                    }
+                    return self.next_candidate(engine);
+                }
                 (None, Want::Image(PlatformChoice::Explicit(platform))) => {
                     if let Err(error) = platform.accepts(parsed) {
                         return Some(Err(unusable(what, error)));

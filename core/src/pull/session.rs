@@ -1,6 +1,7 @@
 //! What is known of one repository at one registry, and how it may be spoken to.
 
 use super::auth::Authorizations;
+use super::error::{Place, PullError};
 use super::retry::{Random, RetryPolicy};
 use crate::credentials::Credential;
 use crate::limits::Limits;
@@ -138,6 +139,16 @@ impl Session {
     #[must_use]
     pub fn registry(&self) -> &Url {
         &self.registry
+    }
+
+    /// Refuses what only the registry can tell, where it is not to be asked.
+    pub(super) fn must_be_online(&self, what: impl FnOnce() -> String) -> Result<(), PullError> {
+        let place = match self.network {
+            Network::Online => return Ok(()),
+            Network::Offline => Place::Cache,
+            Network::Local => Place::Source,
+        };
+        Err(PullError::NotStored { what: what(), place })
     }
 
     /// Returns the address of something below the repository, for example `manifests/latest`.

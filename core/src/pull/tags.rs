@@ -1,46 +1,35 @@
 //! Lists the tags of a repository (distribution-spec 1.1, "Listing Tags").
 
-use std::collections::BTreeSet;
-
 use serde::Deserialize;
 
 use super::engine::{Engine, Event};
 use super::error::PullError;
+use super::pages::Pages;
 use super::sealed::Steps;
-use crate::request::{Method, next_link};
 use crate::url::Url;
 
 /// The plan that lists a repository's tags, following every page on the registry's origin.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tags {
     tags: Vec<String>,
-    visited: BTreeSet<String>,
-    at: Option<Url>,
+    pages: Pages,
+}
+
+impl Default for Tags {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Tags {
     /// Plans the listing.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { tags: Vec::new(), pages: Pages::new("the tag listing") }
     }
 
     fn page(&mut self, url: Url, engine: &mut Engine) -> Option<Result<Vec<String>, PullError>> {
-        let limits = &engine.session.limits;
-        if self.visited.len() >= limits.pages as usize {
-            return Some(Err(PullError::Limit {
-                what: "the tag listing".to_owned(),
-                limit: u64::from(limits.pages),
-                option: "--max-pages",
-            }));
-        }
-        if !self.visited.insert(url.as_str().to_owned()) {
-            let reason = "the pages of the tag listing lead in a circle".to_owned();
-            return Some(Err(PullError::Protocol { request: url.redacted().to_owned(), reason }));
-        }
-        engine.ask(Method::Get, url.clone(), None, PAGE_BYTES);
-        self.at = Some(url);
-        None
+        self.pages.ask(url, None, PAGE_BYTES, engine).err().map(Err)
     }
 }
 
@@ -68,17 +57,15 @@ impl Steps for Tags {
             Ok(answer) => answer,
             Err(error) => return Some(Err(error.naming(|| format!("the repository {}", engine.session.repository)))),
         };
-        let at = self.at.take()?;
-        let protocol = |reason: String| Some(Err(PullError::Protocol { request: at.redacted().to_owned(), reason }));
         let page: Page = match serde_json::from_slice(&body) {
             Ok(page) => page,
-            Err(error) => return protocol(format!("malformed tag listing ({error})")),
+            Err(error) => return Some(Err(self.pages.malformed(&format!("malformed tag listing ({error})")))),
         };
         self.tags.extend(page.tags.unwrap_or_default());
-        match next_link(&head.headers, &at) {
+        match self.pages.next(&head.headers) {
             Ok(Some(next)) => self.page(next, engine),
             Ok(None) => Some(Ok(std::mem::take(&mut self.tags))),
-            Err(error) => protocol(error.to_string()),
+            Err(error) => Some(Err(error)),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a scenario names the one thing that it expects")]
 
+mod closure;
+mod listing;
 mod page;
 mod resolve;
 mod transfer;
@@ -13,6 +15,7 @@ use super::*;
 use crate::credentials::{Credential, Secret};
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Class, Explain};
+use crate::limits::Limits;
 use crate::manifest::{Descriptor, MediaType, Platform};
 use crate::reference::Reference;
 use crate::request::{Headers, Method, Request, ResponseHead};

@@ -10,7 +10,9 @@ use crate::url::{Origin, Scheme, Url};
 /// Decides how to answer a challenge of `registry`, where `challenger` sent it.
 ///
 /// Credentials go to the registry's own origin, and to an https realm that this very origin or the
-/// caller names; to the caller's also on this machine.
+/// caller names. A registry that is spoken to in plain http on loopback may also name an http realm on
+/// loopback, and the caller may always, for nothing then leaves the machine: so run developers'
+/// registries with an issuer of their own.
 /// Everywhere else a token is asked for without them, and [`TokenRequest::withheld`] says why.
 ///
 /// # Errors
@@ -93,7 +95,7 @@ pub struct TokenRequest {
     pub fallback: Option<Request>,
     /// Where the token belongs in the store.
     pub key: TokenKey,
-    /// Why the credential was left out, if it was: to be said if access is refused in the end.
+    /// Why the credential was left out, if it was: its owner wants to know.
     pub withheld: Option<Withheld>,
 }
 
@@ -111,7 +113,7 @@ pub enum Withheld {
     /// The challenge is not the registry's own.
     #[error("credentials were withheld, since another server than the registry asked for them")]
     ByChallenger,
-    /// The realm is neither the registry itself nor behind TLS.
+    /// The realm is neither the registry itself nor behind TLS, and not both are on loopback.
     #[error("credentials were withheld, since the realm is another server than the registry and without TLS")]
     PlainRealm,
 }
@@ -131,13 +133,13 @@ fn check_realm(realm: &str, registry: &Origin, challenger: Challenger) -> Result
 }
 
 fn withhold(credential: &Credential, realm: &Url, registry: &Origin, challenger: Challenger) -> Option<Withheld> {
+    let is_registry = realm.origin() == *registry;
+    let stays_here = registry.is_loopback() && realm.is_loopback();
     match (credential, challenger, realm.scheme()) {
         (Credential::Anonymous, _, _) => None,
         (_, Challenger::Elsewhere, _) => Some(Withheld::ByChallenger),
-        (_, Challenger::Registry, Scheme::Http) if realm.origin() != *registry => Some(Withheld::PlainRealm),
-        (_, Challenger::Caller, Scheme::Http) if realm.origin() != *registry && !realm.is_loopback() => {
-            Some(Withheld::PlainRealm)
-        }
+        (_, Challenger::Registry, Scheme::Http) if !is_registry && !stays_here => Some(Withheld::PlainRealm),
+        (_, Challenger::Caller, Scheme::Http) if !is_registry && !realm.is_loopback() => Some(Withheld::PlainRealm),
         (_, Challenger::Registry | Challenger::Caller, Scheme::Http | Scheme::Https) => None,
     }
 }

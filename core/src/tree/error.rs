@@ -101,8 +101,11 @@ impl Explain for TreeError {
             | Self::RootReplaced
             | Self::HardLinkToMissing { .. }
             | Self::HardLinkToItself { .. }
-            | Self::HardLinkToDirectory { .. }
-            | Self::PathNotFound { .. } => None,
+            | Self::HardLinkToDirectory { .. } => None,
+            Self::PathNotFound { .. } => Some(
+                "check the path, which starts at the image's root as in usr/bin; `pull SOURCE --tar - | tar t` lists all"
+                    .into(),
+            ),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! blobs/<algorithm>/<encoded>     whole and verified; hashed again whenever they are decoded
 //! partial/<algorithm>-<encoded>   the beginning of a blob; owned through <name>.lock
-//! partial/.tmp-XXXXXX             a download that shares its name with somebody else's
+//! partial/.tmp-XXXXXX             anything else on its way to its name; its owner holds a lock on it
 //! tags/<sha256 of the reference>  reference, digest and time, as JSON
 //! ```
 //!
@@ -16,20 +16,28 @@ mod remembered;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::error::{Class, Explain};
 
 use crate::blob::{Blob, open_regular};
+use crate::error::is_full;
 use crate::lock::LockFile;
+use crate::temporary::{Access, Scratch, TemporaryFile, is_temporary, remove_dead_files};
 
 pub(crate) use partial::{Opened, Partial};
+
+/// How the names of files begin that are on their way to their final ones.
+const TEMPORARY: &str = ".tmp-";
 
 /// A cache in a folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
     root: PathBuf,
+    /// Removed with the last one who uses it.
+    _scratch: Option<Arc<Scratch>>,
 }
 
 /// A blob in the cache.
@@ -71,13 +79,13 @@ impl Explain for CacheError {
     }
 
     fn code(&self) -> &'static str {
-        if self.source.kind() == ErrorKind::StorageFull { "disk-full" } else { "cache" }
+        if is_full(&self.source) { "disk-full" } else { "cache" }
     }
 
     fn advice(&self) -> Option<std::borrow::Cow<'static, str>> {
-        let full = matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        Some(if full {
-            "free space (`cache prune --keep SIZE`), or choose another place with --cache-dir".into()
+        Some(if is_full(&self.source) {
+            "free space (`cache prune --keep SIZE`), or choose another place with --cache-dir (TMPDIR with --no-cache)"
+                .into()
         } else {
             "choose another place with --cache-dir, or pass --no-cache".into()
         })
@@ -88,7 +96,14 @@ impl Cache {
     /// Uses the cache in `root`, which is created when something is stored.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), _scratch: None }
+    }
+
+    /// Makes a cache that goes with its last user.
+    pub(crate) fn temporary() -> Result<Self, CacheError> {
+        let scratch = Scratch::create("blobs");
+        let scratch = scratch.map_err(|source| error("create a folder in", &std::env::temp_dir(), source))?;
+        Ok(Self { root: scratch.path().to_owned(), _scratch: Some(Arc::new(scratch)) })
     }
 
     /// Returns the platform's place: `$XDG_CACHE_HOME/oci-fetcher`, `~/.cache/oci-fetcher`,
@@ -156,8 +171,10 @@ impl Cache {
             pruned.freed += blob.size;
             pruned.kept -= blob.size;
         }
-        for path in list(&self.root.join("partial"))? {
-            if path.extension().is_some_and(|extension| extension == "lock") {
+        self.reclaim();
+        for path in list(&self.partials())? {
+            let name = path.file_name().unwrap_or_default();
+            if is_temporary(name, TEMPORARY.as_ref()) || path.extension().is_some_and(|kind| kind == "lock") {
                 continue;
             }
             let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
@@ -199,10 +216,31 @@ impl Cache {
 
     /// Stores a small blob that has been verified.
     pub(crate) fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), CacheError> {
-        let path = self.blob_path(digest);
-        let folder = path.parent().expect("a blob lies in its algorithm's folder");
-        create_folder(folder)?;
-        write_atomically(folder, &path, bytes)
+        self.write(&self.blob_path(digest), bytes)
+    }
+
+    /// Writes a whole file under its name or not at all.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
+        create_folder(path.parent().expect("every file lies in a folder of the cache"))?;
+        let temporary = self.temporary_file()?;
+        let written = temporary.file().write_all(bytes).and_then(|()| temporary.replace(path));
+        written.map_err(|source| error("write", path, source))
+    }
+
+    fn temporary_file(&self) -> Result<TemporaryFile, CacheError> {
+        let folder = self.partials();
+        create_folder(&folder)?;
+        TemporaryFile::create(&folder, TEMPORARY.as_ref(), Access::Private)
+            .map_err(|source| error("create a file in", &folder, source))
+    }
+
+    /// Removes files that killed processes were writing. What downloads left stays for a later one.
+    pub(crate) fn reclaim(&self) {
+        remove_dead_files(&self.partials(), TEMPORARY.as_ref());
+    }
+
+    fn partials(&self) -> PathBuf {
+        self.root.join("partial")
     }
 
     /// Removes a blob, if it is there.
@@ -213,18 +251,6 @@ impl Cache {
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs").join(digest.algorithm_name()).join(digest.encoded())
     }
-}
-
-/// Writes a whole file under its name or not at all.
-fn write_atomically(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_data()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|source| error("write", path, source))
 }
 
 /// Creates a folder that only its owner may look into.

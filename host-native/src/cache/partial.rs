@@ -10,6 +10,7 @@ use oci_fetcher_core::digest::Digest;
 use super::{Cache, CacheError, create_folder, error, no_follow, remove};
 use crate::blob::{Blob, open_regular};
 use crate::lock::LockFile;
+use crate::temporary::TemporaryFile;
 
 /// How long a download that another process works on is waited for, before it is done here too.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,7 +40,7 @@ enum Owned {
     /// Under the blob's own name, so that a later run can go on.
     Shared(LockFile),
     /// Under a name of its own, since another process works on the same blob.
-    Private,
+    Private(#[expect(dead_code, reason = "it is held for its drop alone")] TemporaryFile),
 }
 
 impl Cache {
@@ -47,7 +48,7 @@ impl Cache {
     ///
     /// Waits a bounded time where another process is fetching it.
     pub(crate) fn open_or_begin(&self, digest: &Digest, size: u64) -> Result<Opened, CacheError> {
-        let folder = self.root.join("partial");
+        let folder = self.partials();
         let path = folder.join(format!("{}-{}", digest.algorithm_name(), digest.encoded()));
         let lock_path = lock_path(&path);
         let begun = Instant::now();
@@ -65,7 +66,7 @@ impl Cache {
                 return self.begin(digest, size, path, lock).map(Opened::Partial);
             }
             if begun.elapsed() >= PATIENCE {
-                return self.begin_privately(digest, &folder).map(Opened::Partial);
+                return self.begin_privately(digest).map(Opened::Partial);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -91,13 +92,12 @@ impl Cache {
         Ok(Partial { cache: self.clone(), digest: digest.clone(), file, path, length, owned: Owned::Shared(lock) })
     }
 
-    fn begin_privately(&self, digest: &Digest, folder: &Path) -> Result<Partial, CacheError> {
-        let (file, path) = tempfile::Builder::new()
-            .prefix(".tmp-")
-            .tempfile_in(folder)
-            .and_then(|file| file.keep().map_err(|error| error.error))
-            .map_err(|source| error("create a file in", folder, source))?;
-        Ok(Partial { cache: self.clone(), digest: digest.clone(), file, path, length: 0, owned: Owned::Private })
+    fn begin_privately(&self, digest: &Digest) -> Result<Partial, CacheError> {
+        let temporary = self.temporary_file()?;
+        let path = temporary.path().to_owned();
+        let file = temporary.file().try_clone().map_err(|source| error("open", &path, source))?;
+        let owned = Owned::Private(temporary);
+        Ok(Partial { cache: self.clone(), digest: digest.clone(), file, path, length: 0, owned })
     }
 }
 
@@ -139,8 +139,8 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         match &self.owned {
-            // Nothing of use to a later run; or renamed to its final name already.
-            Owned::Private => drop(std::fs::remove_file(&self.path)),
+            // Nothing of use to a later run, it goes by itself.
+            Owned::Private(_) => {}
             Owned::Shared(_) if self.length == 0 => drop(std::fs::remove_file(&self.path)),
             Owned::Shared(_) => {}
         }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use oci_fetcher_core::digest::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, CacheError, create_folder, error, write_atomically};
+use super::{Cache, CacheError, error};
 use crate::blob::open_regular;
 
 /// A tag's digest at a time.
@@ -25,13 +25,10 @@ const RECORD_BYTES: u64 = 64 << 10;
 impl Cache {
     /// Stores what a reference resolved to.
     pub(crate) fn remember(&self, reference: &str, digest: &Digest) -> Result<(), CacheError> {
-        let path = self.record_path(reference);
-        let folder = path.parent().expect("a record lies in its folder");
-        create_folder(folder)?;
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let record = Remembered { reference: reference.to_owned(), digest: digest.clone(), time };
         let bytes = serde_json::to_vec(&record).expect("plain data becomes JSON");
-        write_atomically(folder, &path, &bytes)
+        self.write(&self.record_path(reference), &bytes)
     }
 
     /// Returns what a reference last resolved to. A record that cannot be read is none.

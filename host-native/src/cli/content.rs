@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tempfile::TempPath;
+use oci_fetcher::AtomicFile;
 
 use super::failure::{Ended, Failure};
 use super::usage::{FileError, UsageError};
@@ -41,7 +41,7 @@ enum Place {
     /// Something that takes bytes as they come: standard output, a device, a named pipe.
     Stream { name: String, option: &'static str },
     /// A file that gets its name at the end.
-    File { path: PathBuf, temporary: TempPath, overwrite: Overwrite },
+    File { path: PathBuf, file: AtomicFile, overwrite: Overwrite },
 }
 
 struct State {
@@ -59,6 +59,8 @@ impl Content {
             return Ok(Self::new(Box::new(io::stdout()), guard, place));
         }
         let name = path.display().to_string();
+        // What a killed process left goes even if the file is not to be written now.
+        AtomicFile::reclaim(path);
         match path.metadata() {
             Ok(metadata) if metadata.is_dir() => return Err(UsageError::IsDirectory { path: path.into() }.into()),
             Ok(metadata) if !metadata.is_file() => {
@@ -70,8 +72,9 @@ impl Content {
             Ok(_) if overwrite == Overwrite::Refuse => return Err(UsageError::Exists { path: path.into() }.into()),
             Ok(_) | Err(_) => {}
         }
-        let (file, temporary) = create_beside(path).map_err(|source| FileError::new("create", &name, source))?;
-        Ok(Self::new(Box::new(file), None, Place::File { path: path.into(), temporary, overwrite }))
+        let begun = AtomicFile::begin(path).and_then(|file| Ok((file.file().try_clone()?, file)));
+        let (writer, file) = begun.map_err(|source| FileError::new("create", &name, source))?;
+        Ok(Self::new(Box::new(writer), None, Place::File { path: path.into(), file, overwrite }))
     }
 
     fn new(output: Box<dyn Write + Send>, guard: Option<TerminalGuard>, place: Place) -> Self {
@@ -95,15 +98,11 @@ impl Content {
             let failure = Failure::new(&FileError::new("write", name, source));
             return Err(self.explain(failure.into()));
         }
-        let Place::File { path, temporary, overwrite } = self.place else { return Ok(()) };
-        let named =
-            std::fs::File::options().write(true).open(&temporary).and_then(|file| file.sync_all()).and_then(|()| {
-                match overwrite {
-                    Overwrite::Replace => temporary.persist(&path),
-                    Overwrite::Refuse => temporary.persist_noclobber(&path),
-                }
-                .map_err(|error| error.error)
-            });
+        let Place::File { path, file, overwrite } = self.place else { return Ok(()) };
+        let named = match overwrite {
+            Overwrite::Replace => file.replace(),
+            Overwrite::Refuse => file.appear(),
+        };
         match named {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(UsageError::Exists { path }.into()),
@@ -126,19 +125,6 @@ impl Content {
 
 /// Tar writers write headers of 512 bytes.
 const BUFFER_BYTES: usize = 256 << 10;
-
-/// Creates a file without a final name in the folder of `path`, with the usual permissions.
-fn create_beside(path: &Path) -> io::Result<(std::fs::File, TempPath)> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        Some(_) | None => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".oci-fetcher-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    Ok(builder.tempfile_in(folder)?.into_parts())
-}
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

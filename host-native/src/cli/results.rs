@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use oci_fetcher::{Counts, Got, GotFile, ImageInfo, WasmKind};
+use oci_fetcher::{Checked, Counts, Got, GotFile, ImageInfo, WasmKind};
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::entry::EntryPath;
 use oci_fetcher_core::manifest::{Descriptor, RuntimeConfig};
@@ -19,6 +19,7 @@ pub(crate) struct PullResult<'p> {
     pub(crate) images: Vec<ImageResult<'p>>,
     pub(crate) unpacked: Option<UnpackedResult>,
     pub(crate) blobs: BlobsResult,
+    pub(crate) checked: CheckedResult,
     pub(crate) report: ReportResult<'p>,
     pub(crate) warnings: &'p [String],
 }
@@ -122,6 +123,20 @@ pub(crate) struct BlobsResult {
     pub(crate) stored: usize,
 }
 
+/// How blobs were verified.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CheckedResult {
+    diff_ids: usize,
+    digests_only: usize,
+}
+
+impl From<Checked> for CheckedResult {
+    fn from(Checked { diff_ids, digests_only }: Checked) -> Self {
+        Self { diff_ids, digests_only }
+    }
+}
+
 /// What could not be applied.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReportResult<'r> {
@@ -202,6 +217,7 @@ pub(crate) struct GetResult<'g> {
     destination: DestinationResult,
     image: ImageResult<'g>,
     files: Vec<FileResult<'g>>,
+    checked: CheckedResult,
 }
 
 impl<'g> GetResult<'g> {
@@ -211,6 +227,8 @@ impl<'g> GetResult<'g> {
             destination,
             image: ImageResult::from(&got.image),
             files: got.files.iter().map(FileResult::from).collect(),
+            // Files are written as they are, an image's layers too.
+            checked: Checked { diff_ids: 0, digests_only: got.files.len() }.into(),
         }
     }
 }

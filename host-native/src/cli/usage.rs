@@ -24,7 +24,7 @@ pub(crate) enum UsageError {
     Exists { path: PathBuf },
     #[error("{} is a directory", path.display())]
     IsDirectory { path: PathBuf },
-    #[error("only registries list tags")]
+    #[error("only registries list tags and referrers")]
     NotRegistry,
     #[error("--username is for one registry, and the sources are of several")]
     SeveralRegistries,
@@ -126,8 +126,11 @@ impl Explain for FileError {
     }
 
     fn code(&self) -> &'static str {
-        let full = matches!(self.source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-        if full { "disk-full" } else { "file" }
+        if oci_fetcher::is_full(&self.source) { "disk-full" } else { "file" }
+    }
+
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        Some(oci_fetcher::local_advice(&self.source).into())
     }
 }
 

@@ -8,7 +8,6 @@ use oci_fetcher_core::artifact::WasmKind;
 use oci_fetcher_core::entry::EntryPath;
 use oci_fetcher_core::manifest::Descriptor;
 use oci_fetcher_core::source::Source;
-use tempfile::NamedTempFile;
 
 use super::Client;
 use super::inspect::write_blob;
@@ -18,6 +17,7 @@ use crate::error::Error;
 use crate::pulled::{Got, GotFile, ImageInfo};
 use crate::staging::Existing;
 use crate::store::{Holding, Store};
+use crate::temporary::AtomicFile;
 use crate::work::Use;
 
 impl Client {
@@ -126,7 +126,7 @@ impl Targets {
 
     /// Writes all files under temporary names, then gives each its own.
     fn write(&self, store: &Store, files: &[Arc<Descriptor>]) -> Result<Vec<PathBuf>, Error> {
-        let mut written: Vec<(NamedTempFile, PathBuf)> = Vec::with_capacity(files.len());
+        let mut written: Vec<(AtomicFile, PathBuf)> = Vec::with_capacity(files.len());
         for (path, file) in self.paths.iter().zip(files) {
             let target = path.components().fold(self.directory.clone(), |at, component| at.join(native(component)));
             let parent = target.parent().unwrap_or(&self.directory);
@@ -135,13 +135,8 @@ impl Targets {
                 move |source| ArtifactError::Io { operation, path, source }
             };
             std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".oci-fetcher-");
-            // As any new file, by the umask; temporary files are private otherwise.
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-            let temporary = builder.tempfile_in(parent).map_err(failed("create a file in", parent))?;
-            write_blob(store, file, temporary.as_file())?;
+            let temporary = AtomicFile::begin(&target).map_err(failed("create a file in", parent))?;
+            write_blob(store, file, temporary.file())?;
             written.push((temporary, target));
         }
         // A symlink may have come meanwhile: nothing is written through it.
@@ -149,11 +144,10 @@ impl Targets {
         let mut targets = Vec::with_capacity(written.len());
         for (temporary, target) in written {
             let persisted = match self.existing {
-                Existing::Replace => temporary.persist(&target),
-                Existing::Refuse | Existing::InPlace if targets.contains(&target) => temporary.persist(&target),
-                Existing::Refuse | Existing::InPlace => temporary.persist_noclobber(&target),
+                Existing::Replace => temporary.replace(),
+                Existing::Refuse | Existing::InPlace if targets.contains(&target) => temporary.replace(),
+                Existing::Refuse | Existing::InPlace => temporary.appear(),
             };
-            let persisted = persisted.map_err(|error| error.error);
             persisted.map_err(|source| ArtifactError::Io { operation: "write", path: target.clone(), source })?;
             targets.push(target);
         }

@@ -12,7 +12,7 @@ use oci_fetcher_core::unpack::{Options, Unpacker};
 
 use super::Client;
 use super::prepare::blocking;
-use super::unpack::{Merged, counts, infos, selection};
+use super::unpack::{Merged, all_checked, counts, infos, selection};
 use crate::blob::Blob;
 use crate::chain::{Chain, Staged};
 use crate::error::Error;
@@ -50,6 +50,7 @@ impl Client {
         let fs = unpacked.fs;
         blocking(move || write_tar(&fs, writer).map_err(Error::write)).await?;
         Ok(Pulled {
+            checked: all_checked(&images),
             images: infos(images),
             destination: None,
             unpacked: Some(counts),

@@ -1,4 +1,4 @@
-//! What can be had without unpacking: manifests, configs, tags, single blobs.
+//! What can be had without unpacking: manifests, configs, tags, referrers, single blobs.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::manifest::{Descriptor, MediaType};
-use oci_fetcher_core::pull::{PlatformChoice, Tags, Want};
+use oci_fetcher_core::pull::{self, PlatformChoice, Tags, Want};
 use oci_fetcher_core::reference::Reference;
 use oci_fetcher_core::source::Source;
 
 use super::Client;
 use super::prepare::{Access, blocking, raw};
 use crate::error::Error;
-use crate::pulled::{ImageInfo, RawManifest};
+use crate::pulled::{ImageInfo, RawManifest, Referrers};
 use crate::store::{Holding, Store};
 use crate::work::{ImageWork, Unused, Use};
 
@@ -25,7 +25,10 @@ impl Client {
     /// [`Error`]
     pub async fn manifest(&self, source: &Source) -> Result<RawManifest, Error> {
         let operation = self.operation()?;
-        let mut access = self.access(source, &operation).await?;
+        self.named(&mut self.access(source, &operation).await?).await
+    }
+
+    async fn named(&self, access: &mut Access) -> Result<RawManifest, Error> {
         match self.platform() {
             PlatformChoice::Host(_) => Ok(raw(&access.resolve(Want::Manifest).await?.top)),
             PlatformChoice::Explicit(_) => Ok(access.image().await?.info.manifest),
@@ -49,6 +52,20 @@ impl Client {
         let operation = self.operation()?;
         let mut access = self.access(&Source::Registry(reference.clone()), &operation).await?;
         access.run(Tags::new()).await
+    }
+
+    /// Lists what names the manifest of a reference as its subject: signatures, attestations and other
+    /// artifacts; where a platform was asked for by name, what names its image. With an artifact type,
+    /// only those of that type.
+    ///
+    /// # Errors
+    /// [`Error`]
+    pub async fn referrers(&self, reference: &Reference, artifact_type: Option<&str>) -> Result<Referrers, Error> {
+        let operation = self.operation()?;
+        let mut access = self.access(&Source::Registry(reference.clone()), &operation).await?;
+        let subject = self.named(&mut access).await?.digest;
+        let plan = pull::Referrers::new(subject.clone(), artifact_type.map(str::to_owned));
+        Ok(Referrers { subject, manifests: access.run(plan).await? })
     }
 
     /// Writes one blob of a source's repository, after all of it has been verified; returns its

@@ -12,7 +12,6 @@ use oci_fetcher_core::pull::{
 use oci_fetcher_core::reference::Reference;
 use oci_fetcher_core::source::Source;
 use oci_fetcher_core::url::Scheme;
-use tempfile::TempDir;
 
 use super::Client;
 use crate::cache::Cache;
@@ -47,10 +46,8 @@ enum Credentials {
 
 /// What all steps of one call share.
 pub(super) struct Operation {
-    /// The client's cache, or one that goes with the operation.
+    /// The client's cache, or one that goes with all that work with it.
     cache: Cache,
-    /// Removed when dropped.
-    _temporary: Option<TempDir>,
     pub(super) watch: Arc<Watch>,
 }
 
@@ -61,16 +58,11 @@ impl Client {
         let root = match &self.settings.cache {
             CachePolicy::Default => Cache::default_root().ok_or(Error::NoCachePlace)?,
             CachePolicy::At(root) => root.clone(),
-            CachePolicy::None => {
-                let temporary = tempfile::Builder::new()
-                    .prefix("oci-fetcher-")
-                    .tempdir()
-                    .map_err(|source| Error::Stream { operation: "cannot create a temporary folder", source })?;
-                let cache = Cache::new(temporary.path());
-                return Ok(Operation { cache, _temporary: Some(temporary), watch });
-            }
+            CachePolicy::None => return Ok(Operation { cache: Cache::temporary()?, watch }),
         };
-        Ok(Operation { cache: Cache::new(root), _temporary: None, watch })
+        let cache = Cache::new(root);
+        cache.reclaim();
+        Ok(Operation { cache, watch })
     }
 
     /// Opens a source.

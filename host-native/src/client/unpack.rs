@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::entry::{Entry, EntryPath};
 use oci_fetcher_core::layer::LayerSpec;
 use oci_fetcher_core::limits::Limits;
@@ -18,10 +19,11 @@ use super::prepare::{Access, Operation, Resolution, blocking};
 use crate::chain::{Chain, Staged};
 use crate::disk::DiskFs;
 use crate::error::Error;
+use crate::observer::{Event, Observer};
 use crate::options::PullOptions;
-use crate::pulled::{Counts, ImageInfo, Pulled};
+use crate::pulled::{Checked, Counts, ImageInfo, Pulled};
 use crate::spool::{LayerSpool, Spool, Spooled};
-use crate::staging::{self, Staging};
+use crate::staging::{self, Existing, Staging};
 use crate::work::{ImageWork, Link, Use};
 
 impl Client {
@@ -40,6 +42,11 @@ impl Client {
         };
         let staging = blocking(prepare.clone()).await?;
         let operation = self.operation()?;
+        if options.existing == Existing::InPlace {
+            operation.watch.on(&Event::Warning(
+                "the directory is filled in place: until the pull has succeeded, it may hold a part of the image",
+            ));
+        }
         let mut images = self.images(sources, &operation).await?;
         let mut staging = Some(staging);
         let (staging, merged) = self
@@ -63,6 +70,7 @@ impl Client {
         let mut warnings = operation.watch.warnings();
         warnings.extend(committed.leftover.map(|error| error.to_string()));
         Ok(Pulled {
+            checked: all_checked(&images),
             images: infos(images),
             destination: Some(path),
             unpacked: Some(counts),
@@ -188,16 +196,19 @@ impl Staged for DiskFs {
 pub(super) fn uses<U>(info: &ImageInfo, limits: &Limits, receiver: impl Fn(usize) -> U) -> Vec<Use<U>> {
     let diff_ids = info.config.as_ref().map(|config| config.diff_ids.as_slice()).unwrap_or_default();
     let decode = |(index, (layer, diff_id)): (usize, (&Arc<Descriptor>, _))| {
-        let spec = LayerSpec {
-            digest: layer.digest.clone(),
-            size: layer.size,
-            diff_id: Clone::clone(diff_id),
-            media_type: layer.media_type.as_str().to_owned(),
-            limits: limits.clone(),
-        };
-        Use::Decode(spec, receiver(index))
+        Use::Decode(layer_spec(layer, Clone::clone(diff_id), limits), receiver(index))
     };
     info.layers.iter().zip(diff_ids).enumerate().map(decode).collect()
+}
+
+pub(super) fn layer_spec(layer: &Descriptor, diff_id: Digest, limits: &Limits) -> LayerSpec {
+    LayerSpec {
+        digest: layer.digest.clone(),
+        size: layer.size,
+        diff_id,
+        media_type: layer.media_type.as_str().to_owned(),
+        limits: limits.clone(),
+    }
 }
 
 /// Reads the paths of a selection; none selects everything.
@@ -212,6 +223,12 @@ pub(super) fn selection(paths: &[String]) -> Result<Selection, Error> {
 
 pub(super) fn counts<F>(unpacked: &Unpacked<F>) -> Counts {
     Counts { standing: unpacked.standing, entries: unpacked.entries, bytes: unpacked.bytes }
+}
+
+/// Says that all layers have been decoded.
+pub(super) fn all_checked(images: &[(Access, Resolution)]) -> Checked {
+    let diff_ids = images.iter().map(|(_, resolution)| resolution.info.layers.len()).sum();
+    Checked { diff_ids, digests_only: 0 }
 }
 
 pub(super) fn infos(images: Vec<(Access, Resolution)>) -> Vec<ImageInfo> {

@@ -20,12 +20,15 @@
 //! | `handles` | its open directories |
 //! | `metadata` | owner, extended attributes, mode, times, and what could not be applied |
 //! | `remove` | [`remove_tree`] |
+//! | `listing` | [`list_tree`] |
 //! | `portable` | [`DiskFs`] elsewhere, by path |
 //! | `error` | [`DiskError`] |
 
 mod error;
 #[cfg(unix)]
 mod handles;
+#[cfg(unix)]
+mod listing;
 #[cfg(unix)]
 mod metadata;
 #[cfg(unix)]
@@ -40,6 +43,8 @@ pub(crate) mod tests;
 
 pub(crate) use error::escaped;
 pub use error::{DiskError, Operation};
+#[cfg(unix)]
+pub use listing::list_tree;
 #[cfg(unix)]
 pub use native::{DiskFile, DiskFs};
 #[cfg(not(unix))]

@@ -233,8 +233,8 @@ fn symlink(_: &OsStr, _: &Path) -> io::Result<()> {
 /// [`DiskError`] if something could not be removed.
 pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
     let removed = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
-        Ok(_) => std::fs::remove_file(path),
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };
     match removed {
@@ -246,7 +246,7 @@ pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
 /// Removes everything in a directory but the entry of one name.
 pub(crate) fn remove_contents(path: &Path, except: Option<&OsStr>) -> Result<(), DiskError> {
     let failed = |error| DiskError::new(Operation::Inspect, path, error);
-    for entry in std::fs::read_dir(path).map_err(failed)? {
+    for entry in fs::read_dir(path).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         if Some(&*entry.file_name()) != except {
             remove_tree(&entry.path())?;

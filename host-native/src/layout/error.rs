@@ -8,6 +8,8 @@ use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::error::{Class, Explain};
 use oci_fetcher_core::layout::LayoutError as FormatError;
 
+use crate::error::{is_full, local_advice};
+
 /// A layout that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -138,13 +140,8 @@ impl Explain for LayoutError {
             Self::Locked { .. } => "wait until the other process has finished, and run the command again".into(),
             Self::Removed { .. } => "run the command again".into(),
             Self::Io { source, .. } if is_full(source) => "free space, or choose another directory".into(),
-            Self::Mismatch { .. } | Self::UnknownAlgorithm { .. } | Self::NotStored { .. } | Self::Io { .. } => {
-                return None;
-            }
+            Self::Io { source, .. } => local_advice(source).into(),
+            Self::Mismatch { .. } | Self::UnknownAlgorithm { .. } | Self::NotStored { .. } => return None,
         })
     }
-}
-
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

@@ -139,7 +139,7 @@ impl LayoutWriter {
             None if vacant()? => return Err(LayoutError::Removed { path: folder.path(MARKER_FILE) }),
             None => return Err(LayoutError::NotALayout { path: path.to_owned() }),
         }
-        temporary::reclaim(path).map_err(LayoutError::io("list", path))?;
+        temporary::reclaim(path);
         let mode = FileMode::probe(path).map_err(LayoutError::io("create a file in", path))?;
         let writer = Self {
             folder,

@@ -11,6 +11,8 @@ use oci_fetcher_core::layout::LayoutError;
 use oci_fetcher_core::manifest::ManifestError;
 use oci_fetcher_core::tar::TarError;
 
+use crate::error::{is_full, local_advice};
+
 /// A local source that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -167,11 +169,8 @@ impl Explain for LocalError {
             Self::Io { source, .. } if is_full(source) => {
                 Some("set TMPDIR to a directory with space for the archive's content".into())
             }
-            Self::NotLocal | Self::Missing { .. } | Self::Absent { .. } | Self::Io { .. } => None,
+            Self::Io { source, .. } => Some(local_advice(source).into()),
+            Self::NotLocal | Self::Missing { .. } | Self::Absent { .. } => None,
         }
     }
-}
-
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

@@ -287,6 +287,7 @@ fn symbolic_links_in_a_layout_are_refused() {
 }
 
 /// What `docker save` writes: one layer a directory, with links for repetitions.
+#[cfg_attr(not(unix), expect(dead_code, reason = "the test that reads all of it needs links"))]
 struct DockerFolder {
     path: PathBuf,
     config: Vec<u8>,

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{Protected, StagingError};
-use super::sibling;
 use crate::disk::{DiskError, Operation};
+use crate::temporary;
 
 /// A destination by a name in a directory that exists.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Destination {
 
     /// Returns what the names of its siblings begin with.
     pub(super) fn prefix(&self) -> OsString {
-        sibling::prefix(&self.name)
+        temporary::prefix(&self.name)
     }
 
     /// Refuses everything but nothing and an empty directory.

@@ -34,9 +34,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{DiskError, Operation, remove_contents, remove_tree};
+use crate::temporary::{self, ANONYMOUS, Folder};
 use destination::{CreatedParents, Destination};
 pub use error::{Protected, StagingError};
-use sibling::Sibling;
 
 /// A private place beside the destination, where the tree is put together.
 ///
@@ -60,7 +60,7 @@ pub struct Staging {
     root_handle: Option<File>,
     way: Way,
     /// Comes after `root_handle`: what it locks goes first.
-    sibling: Sibling,
+    sibling: Folder,
     created: CreatedParents,
 }
 
@@ -181,13 +181,13 @@ impl Staging {
                 Way::Rename
             }
         };
-        let sibling = Sibling::create(destination.parent(), &destination.prefix())
-            .map_err(|error| destination.no_place(error))?;
+        let sibling =
+            Folder::create(destination.parent(), &destination.prefix()).map_err(|error| destination.no_place(error))?;
         let root = sibling.path().join(ROOT);
         let mut staging = Self { destination, root, root_handle: None, way, sibling, created };
         staging.make(&staging.root)?;
         staging.make(&staging.spool())?;
-        staging.root_handle = sibling::open(&staging.root).ok();
+        staging.root_handle = temporary::open(&staging.root).ok();
         Ok(staging)
     }
 
@@ -202,10 +202,10 @@ impl Staging {
             move |error: io::Error| DiskError::new(operation, root, error)
         };
         let before = fs::metadata(&root).map_err(failed(Operation::Inspect))?;
-        let root_handle = sibling::open(&root).ok();
+        let root_handle = temporary::open(&root).ok();
         // Fails here, and not after the download, if the directory is somebody else's.
-        sibling::make_private(&root).map_err(failed(Operation::SetMode))?;
-        let sibling = match Sibling::create(&root, sibling::IN_PLACE.as_ref()) {
+        temporary::make_private(&root).map_err(failed(Operation::SetMode))?;
+        let sibling = match Folder::create(&root, ANONYMOUS.as_ref()) {
             Ok(sibling) => sibling,
             Err(error) => {
                 let _ = fs::set_permissions(&root, before.permissions());
@@ -213,13 +213,14 @@ impl Staging {
             }
         };
         let staging = Self { destination, root, root_handle, way: Way::InPlace { before }, sibling, created };
-        staging.sibling.mark_in_place();
+        sibling::mark_in_place(staging.sibling.path());
         staging.make(&staging.spool())?;
         Ok(staging)
     }
 
     fn make(&self, directory: &Path) -> Result<(), DiskError> {
-        sibling::create_private(directory).map_err(|error| DiskError::new(Operation::CreateDirectory, directory, error))
+        temporary::create_private(directory)
+            .map_err(|error| DiskError::new(Operation::CreateDirectory, directory, error))
     }
 
     fn rename(&mut self) -> Result<(), StagingError> {

@@ -14,6 +14,7 @@ use oci_fetcher_core::error::{Class, Explain as _};
 
 use super::*;
 use crate::disk::tests::children::{Child, NOBODY, may_mount};
+use crate::temporary;
 
 const REPLACE: Options = Options { existing: Existing::Replace };
 const IN_PLACE: Options = Options { existing: Existing::InPlace };
@@ -196,7 +197,7 @@ fn without_a_swap_the_old_one_is_moved_aside_and_can_come_back() {
     let destination = parent.path().join("image");
     fs::create_dir(&destination).expect("made");
     fs::write(destination.join("old"), "").expect("written");
-    let prefix = sibling::prefix("image".as_ref());
+    let prefix = temporary::prefix("image".as_ref());
     let aside = sibling::move_aside(&destination, &prefix).expect("moved");
     assert!(!destination.exists() && aside.exists());
     // Killed here: the next run brings it back before it looks.

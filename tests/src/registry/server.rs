@@ -59,7 +59,10 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, acceptor: Option<Tls
             if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
                 return refuse_plain(stream).await;
             }
-            Wire::Tls(Box::new(acceptor.accept(stream).await?))
+            match acceptor.accept(stream).into_fallible().await {
+                Ok(stream) => Wire::Tls(Box::new(stream)),
+                Err((_, stream)) => return end_gently(stream).await,
+            }
         }
     };
     match converse(&shared, port, &mut wire).await? {
@@ -68,6 +71,13 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, acceptor: Option<Tls
         After::Reset => wire.reset(),
         After::Silence => std::future::pending().await,
     }
+}
+
+/// Closes a connection that was refused by an alert, which a reset would overtake.
+async fn end_gently(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = Vec::new();
+    stream.take(REQUEST_MAX as u64).read_to_end(&mut rest).await.map(drop)
 }
 
 /// Type of the record that starts a TLS handshake.

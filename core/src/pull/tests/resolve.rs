@@ -1,6 +1,7 @@
 //! References, tokens, refusals, redirects and retries.
 
 use super::*;
+use crate::url::Scheme;
 
 fn resolve(text: &str) -> Scenario<Resolve> {
     let mut scenario = Scenario::new(session(text), Resolve::new(&reference(text), Want::Manifest));
@@ -42,6 +43,37 @@ fn a_remembered_tag_costs_a_head_and_what_is_stored_is_verified() {
 }
 
 #[test]
+fn a_head_that_is_refused_or_does_not_tell_falls_back_to_get() {
+    let digest = Digest::of(Algorithm::Sha256, &empty_image());
+    let recalled = || {
+        let text = "registry.example/a:1";
+        let mut scenario = Scenario::new(session(text), Resolve::new(&reference(text), Want::Manifest));
+        let Effect::Recall { job, .. } = scenario.effect() else { panic!("the tag is recalled first") };
+        scenario.input(Input::Recalled { job, digest: digest.clone() });
+        let (job, _) = scenario.request(Method::Head, "https://registry.example/v2/a/manifests/1");
+        (scenario, job)
+    };
+    for (status, headers) in
+        [(403, &[][..]), (405, &[]), (404, &[]), (200, &[]), (200, &[("Docker-Content-Digest", "sha256:../../x")])]
+    {
+        let (mut scenario, job) = recalled();
+        scenario.respond(job, status, headers, b"");
+        let (job, _) = scenario.get("https://registry.example/v2/a/manifests/1");
+        scenario.respond(job, 200, &[], &empty_image());
+        assert_eq!(scenario.end().expect("resolved").top.digest, digest, "{status} {headers:?}");
+    }
+    // A registry that is down is not asked all over again.
+    let (mut scenario, mut job) = recalled();
+    for _ in 1..RetryPolicy::default().attempts {
+        scenario.respond(job, 503, &[], b"");
+        scenario.sleep();
+        (job, _) = scenario.request(Method::Head, "https://registry.example/v2/a/manifests/1");
+    }
+    scenario.respond(job, 503, &[], b"");
+    assert!(matches!(scenario.error(), PullError::Status { status: 503, .. }));
+}
+
+#[test]
 fn a_pinned_digest_that_does_not_match_is_an_error() {
     let digest = Digest::of(Algorithm::Sha256, b"something else");
     let text = format!("registry.example/a:1@{digest}");
@@ -72,6 +104,43 @@ fn a_bearer_challenge_is_answered_with_the_password_at_the_realm_and_the_token_a
     assert_eq!(request.headers.get("Authorization"), Some("Bearer t1"));
     scenario.respond(job, 200, &[], &empty_image());
     scenario.end().expect("resolved");
+}
+
+#[test]
+fn a_plain_realm_gets_the_password_only_between_a_registry_and_an_issuer_on_loopback() {
+    for (registry, realm, given) in [
+        ("127.0.0.1:5000", "http://127.0.0.1:5001/token", true),
+        ("localhost:5000", "http://127.0.0.1:5001/token", true),
+        ("127.0.0.1:5000", "http://auth.example/token", false),
+        ("127.0.0.1:5000", "http://10.0.0.2/token", false),
+    ] {
+        let text = format!("{registry}/a:1");
+        let plan = Resolve::new(&reference(&text), Want::Manifest);
+        let mut scenario = Scenario::new(session(&text).credential(password()), plan);
+        scenario.nothing_stored();
+        let (job, _) = scenario.get(&format!("http://{registry}/v2/a/manifests/1"));
+        scenario.respond(job, 401, &[("WWW-Authenticate", &format!("Bearer realm=\"{realm}\""))], b"");
+        let Effect::Fetch { request, .. } = scenario.effect() else { panic!("a token is asked for") };
+        assert!(request.url.as_str().starts_with(realm), "{}", request.url.as_str());
+        assert_eq!(request.headers.get("Authorization").is_some(), given, "{registry} {realm}");
+        let told = |note: &Note| matches!(note, Note::Warning { text } if text.contains("withheld"));
+        assert_eq!(scenario.notes.iter().any(told), !given, "{registry} {realm}");
+    }
+    // Plain http by choice makes no registry one on loopback, and over TLS there is no plain realm at all.
+    for (registry, scheme, realm) in [
+        ("registry.example", Scheme::Http, "http://127.0.0.1:5001/token"),
+        ("10.0.0.1", Scheme::Http, "http://127.0.0.1:5001/token"),
+        ("127.0.0.1:5000", Scheme::Https, "http://127.0.0.1:5001/token"),
+    ] {
+        let reference = reference(&format!("{registry}/a:1"));
+        let session = Session::new(&reference, Network::Online).scheme(&reference, scheme).credential(password());
+        let mut scenario = Scenario::new(session, Resolve::new(&reference, Want::Manifest));
+        scenario.nothing_stored();
+        let Effect::Fetch { job, .. } = scenario.effect() else { panic!("the manifest is asked for") };
+        scenario.respond(job, 401, &[("WWW-Authenticate", &format!("Bearer realm=\"{realm}\""))], b"");
+        let error = scenario.error();
+        assert_eq!(error.class(), Class::Refused, "{registry} {realm}: {error}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Blobs and tag listings.
+//! Blobs.
 
 use super::*;
 
@@ -163,21 +163,52 @@ fn a_token_that_expires_between_attempts_is_renewed() {
 }
 
 #[test]
-fn tags_follow_the_pages_and_never_in_a_circle() {
-    let mut scenario = Scenario::new(session("registry.example/a"), Tags::new());
-    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?n=1000");
-    let link = ("Link", r#"</v2/a/tags/list?last=b>; rel="next""#);
-    scenario.respond(job, 200, &[link], br#"{"name":"a","tags":["a","b"]}"#);
-    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?last=b");
-    scenario.respond(job, 200, &[], br#"{"name":"a","tags":null}"#);
-    assert_eq!(scenario.end().expect("listed"), ["a", "b"]);
-
-    let mut scenario = Scenario::new(session("registry.example/a"), Tags::new());
-    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?n=1000");
-    scenario.respond(job, 200, &[link], br#"{"tags":[]}"#);
-    let (job, _) = scenario.get("https://registry.example/v2/a/tags/list?last=b");
-    scenario.respond(job, 200, &[link], br#"{"tags":[]}"#);
+fn a_blobs_size_is_told_by_head_and_by_get_where_head_is_refused_or_does_not_tell() {
+    let descriptor = blob(b"0123456789");
+    let size = |status, headers: &[(&str, &str)]| {
+        let plan = BlobSize::new(descriptor.digest.clone());
+        let mut scenario = Scenario::new(session("registry.example/a:1"), plan);
+        let (job, _) = scenario.request(Method::Head, &blob_url(&descriptor));
+        scenario.respond(job, status, headers, b"");
+        scenario
+    };
+    assert_eq!(size(200, &[("Content-Length", "10")]).end().expect("told"), 10);
+    for (status, headers) in [(403, &[][..]), (405, &[]), (200, &[]), (200, &[("Content-Length", "many")])] {
+        let mut scenario = size(status, headers);
+        let (job, request) = scenario.get(&blob_url(&descriptor));
+        assert_eq!(request.headers.get("Accept-Encoding"), Some("identity"));
+        scenario.head(job, 307, &[("Location", "https://cdn.example/x")]);
+        let (job, _) = scenario.get("https://cdn.example/x");
+        scenario.head(job, 200, &[("Content-Length", "10")]);
+        assert_eq!(scenario.end().expect("told"), 10, "{status}");
+    }
+    // What is no fault of HEAD is final.
+    assert!(matches!(size(404, &[]).error(), PullError::NotFound { .. }));
+    assert!(matches!(size(401, &[]).effect(), Effect::Fetch { .. }), "the version check is asked for a challenge");
+    let mut scenario = size(405, &[]);
+    let (job, _) = scenario.get(&blob_url(&descriptor));
+    scenario.head(job, 200, &[]);
     assert!(matches!(scenario.error(), PullError::Protocol { .. }));
+    let mut scenario = size(405, &[]);
+    let (job, _) = scenario.get(&blob_url(&descriptor));
+    scenario.head(job, 403, &[]);
+    assert!(matches!(scenario.error(), PullError::Denied { status: 403, .. }));
+
+    let offline = Session::new(&reference("registry.example/a:1"), Network::Offline);
+    let mut scenario = Scenario::new(offline, BlobSize::new(descriptor.digest.clone()));
+    assert!(matches!(scenario.error(), PullError::NotStored { .. }));
+}
+
+#[test]
+fn a_layer_that_the_registry_has_lost_is_told_from_a_wrong_name() {
+    let descriptor = blob(b"0123456789");
+    let mut scenario = blobs(std::slice::from_ref(&descriptor), 1);
+    let job = open(&mut scenario, 0);
+    scenario.get(&blob_url(&descriptor));
+    scenario.head(job, 404, &[]);
+    let error = scenario.error();
+    assert_eq!((error.code(), error.class()), ("part-missing", Class::NotFound), "{error}");
+    assert!(error.to_string().contains(descriptor.digest.as_str()), "{error}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use clap::builder::styling::AnsiColor;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use oci_fetcher_core::digest::Digest;
+#[cfg(unix)]
+use oci_fetcher_core::listing::Attribute;
 
 pub(crate) use limits::LimitOptions;
 pub(crate) use options::{ClientOptions, OutputOptions, PlatformOption, explained};
@@ -108,7 +110,10 @@ pub(crate) enum Command {
     /// With --platform, the digest of that platform's image.
     Digest(Box<Inspect>),
     Tags(Box<Tags>),
+    Referrers(Box<Referrers>),
     Blob(Box<Blob>),
+    #[cfg(unix)]
+    Listing(Listing),
     /// Show or clear what is kept between runs
     Cache(Cache),
     /// Print a shell's completion script
@@ -131,7 +136,10 @@ impl Command {
             Self::Get(get) => Some(&get.client),
             Self::Manifest(inspect) | Self::Config(inspect) | Self::Digest(inspect) => Some(&inspect.client),
             Self::Tags(tags) => Some(&tags.client),
+            Self::Referrers(referrers) => Some(&referrers.client),
             Self::Blob(blob) => Some(&blob.client),
+            #[cfg(unix)]
+            Self::Listing(_) => None,
             Self::Cache(_) | Self::Completions { .. } | Self::Man { .. } => None,
         }
     }
@@ -265,6 +273,24 @@ pub(crate) struct Tags {
     pub(crate) client: ClientOptions,
 }
 
+/// List what refers to an image: signatures, attestations and the like
+///
+/// A line for each, with its digest and its artifact type.
+#[derive(Debug, Args)]
+pub(crate) struct Referrers {
+    /// The image or artifact, in a registry
+    pub(crate) source: String,
+
+    /// List only those of artifact type T
+    #[arg(long, value_name = "T", help_heading = "Selection")]
+    pub(crate) artifact_type: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) platform: PlatformOption,
+    #[command(flatten)]
+    pub(crate) client: ClientOptions,
+}
+
 /// Print one blob, after all of it has been verified
 #[derive(Debug, Args)]
 pub(crate) struct Blob {
@@ -295,6 +321,23 @@ pub(crate) struct ReportOption {
     /// It is what --json prints, with all that could not be applied, for where standard output carries content.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+/// List an unpacked directory line by line, to compare it with another
+///
+/// A line for each name with its type, mode, owner, time, size, content and links as they are on the
+/// disk, in an order and form that are the same on every system; the last line is the digest of the
+/// others. Two directories with equal digests hold the same.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct Listing {
+    /// The directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+
+    /// Leave out ATTRIBUTE: owner, mode, mtime, nanoseconds, xattrs or devices
+    #[arg(long, value_name = "ATTRIBUTE", help_heading = "Selection")]
+    pub(crate) without: Vec<Attribute>,
 }
 
 #[derive(Debug, Args)]

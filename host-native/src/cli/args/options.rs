@@ -25,7 +25,7 @@ pub(crate) struct OutputOptions {
     pub(crate) quiet: bool,
 
     /// Tell every request and retry
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, overrides_with = "verbose")]
     pub(crate) verbose: bool,
 }
 

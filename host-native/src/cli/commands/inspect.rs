@@ -1,14 +1,15 @@
-//! Commands that print what a registry holds: `manifest`, `config`, `digest`, `tags`, `blob`.
+//! Commands that print what a registry holds: `manifest`, `config`, `digest`, `tags`,
+//! `referrers`, `blob`.
 
 use oci_fetcher::{Client, Error, RawManifest};
 use oci_fetcher_core::digest::{Algorithm, Digest};
-use oci_fetcher_core::manifest::{ImageConfig, Platform};
+use oci_fetcher_core::manifest::{Descriptor, ImageConfig, Platform};
 use oci_fetcher_core::sanitise::sanitise;
 use oci_fetcher_core::source::Source;
 use serde::Serialize;
 
 use super::Surroundings;
-use crate::cli::args::{Blob, ClientOptions, Inspect, Tags};
+use crate::cli::args::{Blob, ClientOptions, Inspect, Referrers, Tags};
 use crate::cli::connect;
 use crate::cli::content::{Content, Overwrite, is_standard_output};
 use crate::cli::failure::{Ended, Failure};
@@ -108,6 +109,31 @@ pub(super) async fn tags(options: &Tags, with: &Surroundings) -> Result<(), Ende
 
 /// Twice what the specification lets a tag have.
 const TAG_CHARS: usize = 256;
+
+pub(super) async fn referrers(options: &Referrers, with: &Surroundings) -> Result<(), Ended> {
+    let (client, source) = connected(&options.source, &options.client, options.platform.platform.as_ref(), with)?;
+    let Source::Registry(reference) = &source else { return Err(UsageError::NotRegistry.into()) };
+    let referrers = client.referrers(reference, options.artifact_type.as_deref()).await;
+    let referrers = referrers.map_err(|error| failed(&error, "list what refers to", &options.source))?;
+    if with.output.json {
+        #[derive(Serialize)]
+        struct Result<'r> {
+            subject: &'r Digest,
+            referrers: &'r [Descriptor],
+        }
+        return print_json(&Result { subject: &referrers.subject, referrers: &referrers.manifests });
+    }
+    let line = |entry: &Descriptor| match &entry.artifact_type {
+        Some(artifact_type) if !with.output.quiet => {
+            format!("{}  {}\n", entry.digest, sanitise(artifact_type, TYPE_CHARS))
+        }
+        Some(_) | None => format!("{}\n", entry.digest),
+    };
+    print(&referrers.manifests.iter().map(line).collect::<String>())
+}
+
+/// Twice the longest media type (RFC 6838 section 4.2).
+const TYPE_CHARS: usize = 512;
 
 pub(super) async fn blob(options: &Blob, with: &Surroundings) -> Result<(), Ended> {
     let to_standard_output = is_standard_output(&options.output);

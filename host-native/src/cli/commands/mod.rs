@@ -3,6 +3,8 @@
 pub(crate) mod cache;
 mod get;
 mod inspect;
+#[cfg(unix)]
+mod listing;
 mod pull;
 pub(crate) mod shell;
 
@@ -35,7 +37,10 @@ pub(crate) async fn run(command: &Command, with: &Surroundings) -> Result<(), En
         Command::Config(options) => inspect::config(options, with).await,
         Command::Digest(options) => inspect::digest(options, with).await,
         Command::Tags(options) => inspect::tags(options, with).await,
+        Command::Referrers(options) => inspect::referrers(options, with).await,
         Command::Blob(options) => inspect::blob(options, with).await,
+        #[cfg(unix)]
+        Command::Listing(options) => listing::run(options, with.output),
         Command::Cache(options) => cache::run(&options.command, with.output),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::manual(command.as_deref()),

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use oci_fetcher::{Client, Destination, Existing, ImageInfo, Platforms, PullOptions, Pulled};
+use oci_fetcher::{Checked, Client, Destination, Existing, ImageInfo, Platforms, PullOptions, Pulled};
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::report::Report;
 use oci_fetcher_core::sanitise::sanitise;
@@ -58,6 +58,7 @@ pub(super) async fn run(options: &Pull, with: &Surroundings) -> Result<(), Ended
         images: pulled.images.iter().map(ImageResult::from).collect(),
         unpacked: pulled.unpacked.map(UnpackedResult::from),
         blobs: BlobsResult { fetched: pulled.blobs_fetched, stored: pulled.blobs_stored },
+        checked: pulled.checked.into(),
         report: ReportResult::from(&pulled.report),
         warnings: &pulled.warnings,
     };
@@ -198,7 +199,11 @@ fn summarise(pulled: &Pulled, progress: &Progress) {
                 &format!("{entries} entries, {}; fetched {blobs}{stored}", rounded(counts.bytes)),
             );
         }
-        None => progress.conclude("fetched", &format!("{blobs}{stored}")),
+        None => {
+            let Checked { diff_ids, digests_only } = pulled.checked;
+            let checked = format!("checked {diff_ids} by diff_id, {digests_only} by digest alone");
+            progress.conclude("fetched", &format!("{blobs}{stored}; {checked}"));
+        }
     }
     if let Some(text) = left_out(&pulled.report) {
         progress.conclude("not applied", &format!("{text}; --report FILE lists them"));

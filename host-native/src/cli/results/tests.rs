@@ -66,6 +66,7 @@ fn a_pull_says_everything_in_one_object() {
         images: images.iter().map(ImageResult::from).collect(),
         unpacked: Some(Counts { standing, entries: 6, bytes: 7 }.into()),
         blobs: BlobsResult { fetched: 8, stored: 9 },
+        checked: Checked { diff_ids: 10, digests_only: 11 }.into(),
         report: ReportResult::from(&report),
         warnings: &warnings,
     };
@@ -82,6 +83,7 @@ fn a_pull_says_everything_in_one_object() {
                 "directories": 1, "files": 2, "symlinks": 3, "hardLinks": 5, "specials": 4, "entries": 6, "bytes": 7,
             },
             "blobs": { "fetched": 8, "stored": 9 },
+            "checked": { "diffIds": 10, "digestsOnly": 11 },
             "report": { "counts": {}, "ownership": [], "skipped": [] },
             "warnings": ["odd"],
         })
@@ -126,6 +128,7 @@ fn files_of_an_artifact() {
         Got { image: image(), files: vec![file(Some("out/a.wasm"), Some(WasmKind::Component)), file(None, None)] };
     let object = value(GetResult::new(&got, DestinationResult::standard_output()));
     assert_eq!(object["destination"], json!({ "kind": "stdout", "path": null }));
+    assert_eq!(object["checked"], json!({ "diffIds": 0, "digestsOnly": 2 }));
     assert_eq!(
         object["files"],
         json!([
