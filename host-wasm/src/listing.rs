@@ -2,10 +2,11 @@
 
 use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::listing::{Attribute, Listing as CoreListing};
+use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
-use crate::json;
+use crate::json::{self, texts};
 use crate::record::Record;
 
 /// Makes the lines of a listing and their digest.
@@ -18,8 +19,11 @@ impl Listing {
     /// Starts a listing; `without` is a JSON array of the attributes to leave out.
     #[wasm_bindgen(constructor)]
     pub fn new(without: &str) -> Result<Self, Failure> {
-        let names: Vec<String> = json::parse("attributes", without)?;
-        let attributes = names.iter().map(|name| name.parse()).collect::<Result<Vec<Attribute>, _>>()?;
+        let names: Vec<Value> = json::parse("attributes", without)?;
+        let mut attributes: Vec<Attribute> = Vec::new();
+        for name in texts(&names)? {
+            attributes.push(name.parse()?);
+        }
         Ok(Self(Some(CoreListing::new(attributes))))
     }
 
