@@ -196,9 +196,7 @@ impl Listing {
             }
         }
         if !self.is_without(Attribute::Xattrs) {
-            let mut xattrs: Vec<_> = metadata.xattrs.iter().collect();
-            xattrs.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-            for xattr in xattrs {
+            for xattr in metadata.sorted_xattrs() {
                 add(format_args!(" {}={}", Escaped(&xattr.name), Escaped(&xattr.value)));
             }
         }

@@ -32,10 +32,10 @@ pub(crate) struct Object {
 impl Object {
     /// Reads an object.
     pub(crate) fn parse(what: &'static str, text: &str) -> Result<Self, Failure> {
-        match parse(what, text)? {
-            Value::Object(members) => Ok(Self { what, members }),
-            _ => Err(Failure::usage(format!("malformed {what}: it is no object"))),
-        }
+        let Value::Object(members) = parse(what, text)? else {
+            return Err(Failure::usage(format!("malformed {what}: it is no object")));
+        };
+        Ok(Self { what, members })
     }
 
     /// Returns a property; `null` is as good as absent.
@@ -66,11 +66,9 @@ impl Object {
 
     /// Returns an object.
     pub(crate) fn object(&self, name: &'static str) -> Result<Option<Self>, Failure> {
-        let object = |value: &Value| match value {
-            Value::Object(members) => Ok(Self { what: name, members: members.clone() }),
-            _ => Err(self.wrong(name, "an object")),
-        };
-        self.get(name).map(object).transpose()
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let members = value.as_object().ok_or_else(|| self.wrong(name, "an object"))?;
+        Ok(Some(Self { what: name, members: members.clone() }))
     }
 
     /// Returns a list, empty where it is absent.
