@@ -39,7 +39,7 @@ function remapped() {
   ].map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
 }
 
-const flags = [...remapped(), ...(names ? ["-Cstrip=none"] : [])];
+const flags = [...remapped(), ...(names ? ["-Cstrip=none", "-Csymbol-mangling-version=v0"] : [])];
 run("cargo", ["build", "--profile", "wasm", "--package", "oci-fetcher-wasm", "--target", TARGET], {
   CARGO_ENCODED_RUSTFLAGS: flags.join("\u001f"),
 });

@@ -29,6 +29,7 @@ pub mod reference;
 pub mod report;
 pub mod request;
 pub mod sanitise;
+mod sorted;
 pub mod source;
 pub mod tar;
 pub mod time;

@@ -241,9 +241,7 @@ impl Listing {
             What::Directory | What::Special(Special::Fifo) | What::HardLink { .. } => {}
         }
         if self.has(Attribute::Xattrs) {
-            let mut xattrs: Vec<_> = metadata.xattrs.iter().collect();
-            xattrs.sort_by_key(|xattr| &xattr.name);
-            for xattr in xattrs {
+            for xattr in metadata.sorted_xattrs() {
                 field(&mut line, format_args!("xattr:{}=", Escaped(&xattr.name)));
                 for byte in &xattr.value {
                     write(&mut line, format_args!("{byte:02x}"));

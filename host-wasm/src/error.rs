@@ -17,15 +17,23 @@ pub struct Failure {
 
 impl Failure {
     /// Takes an error of the core.
-    pub(crate) fn of(error: &dyn Explain) -> Self {
-        let sources = std::iter::successors(error.source(), |&error| error.source());
-        Self {
+    ///
+    /// By its type: a trait object of each would bring its `Debug` into the module.
+    pub(crate) fn of<E: Explain>(error: &E) -> Self {
+        let mut failure = Self {
             code: error.code(),
             class: error.class(),
             message: error.to_string(),
             advice: error.advice().map(Into::into),
-            causes: sources.map(ToString::to_string).collect(),
-        }
+            causes: Vec::new(),
+        };
+        failure.because(error.source());
+        failure
+    }
+
+    fn because(&mut self, source: Option<&(dyn std::error::Error + 'static)>) {
+        let sources = std::iter::successors(source, |&error| error.source());
+        self.causes.extend(sources.map(ToString::to_string));
     }
 
     /// Says that text which has to be JSON of some shape is not.

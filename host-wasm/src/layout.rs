@@ -3,11 +3,11 @@
 use oci_fetcher_core::layout::{self as core, MARKER, Names, check_marker, find, merge, parse_index};
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::manifest::Descriptor;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
-use crate::json;
+use crate::json::{self, Object};
 
 /// Checks what a layout's `oci-layout` holds; throws where it is no layout of a known version.
 #[wasm_bindgen(js_name = checkLayoutMarker)]
@@ -33,12 +33,6 @@ pub fn layout_find(index: &[u8], name: Option<String>) -> Result<String, Failure
 /// `containerd`, both optional. Returns JSON of `index`, the file's text, and perhaps a `warning`.
 #[wasm_bindgen(js_name = layoutMerge)]
 pub fn layout_merge(index: Option<Vec<u8>>, descriptor: &str, names: &str) -> Result<String, Failure> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Given {
-        ref_name: Option<String>,
-        containerd: Option<String>,
-    }
     #[derive(Serialize)]
     struct Merged {
         index: String,
@@ -47,8 +41,8 @@ pub fn layout_merge(index: Option<Vec<u8>>, descriptor: &str, names: &str) -> Re
     }
 
     let descriptor: Descriptor = json::parse("descriptor", descriptor)?;
-    let given: Given = json::parse("names", names)?;
-    let names = Names { reference: given.ref_name.as_deref(), image: given.containerd.as_deref() };
+    let names = Object::parse("names", names)?;
+    let names = Names { reference: names.text("refName")?, image: names.text("containerd")? };
     let merged = merge(index.as_deref(), &descriptor, &names, &Limits::default())?;
     Ok(json::text(&Merged {
         index: text(merged.bytes),

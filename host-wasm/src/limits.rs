@@ -4,12 +4,17 @@ use oci_fetcher_core::limits::Limits;
 use serde_json::{Map, Value};
 
 use crate::error::Failure;
+use crate::json;
 
 macro_rules! limits {
     ($($name:literal $field:ident),+ $(,)?) => {
         /// Writes all limits.
         pub(crate) fn to_json(limits: &Limits) -> Map<String, Value> {
-            Map::from_iter([$(($name.to_owned(), Value::from(limits.$field))),+])
+            let mut json = Map::new();
+            for (name, value) in [$(($name, u64::from(limits.$field))),+] {
+                json.insert(name.to_owned(), value.into());
+            }
+            json
         }
 
         fn set(limits: &mut Limits, name: &str, value: u64) -> Option<()> {
@@ -46,8 +51,7 @@ limits! {
 pub(crate) fn from_json(given: Option<&Map<String, Value>>) -> Result<Limits, Failure> {
     let mut limits = Limits::default();
     for (name, value) in given.into_iter().flatten() {
-        let number = value.as_u64().or_else(|| value.as_f64().and_then(|value| crate::number::size(value).ok()));
-        number
+        json::whole(value)
             .and_then(|number| set(&mut limits, name, number))
             .ok_or_else(|| Failure::usage(format!("no limit {name} can be {value}")))?;
     }

@@ -8,15 +8,13 @@ use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::memory::{ContentStore, Extent, MemoryFs};
 use oci_fetcher_core::tree::Selection;
 use oci_fetcher_core::unpack::{Options, Outcome, Unpacker};
-use serde::Deserialize;
-use serde_json::{Map, Value};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
 use crate::file_tree::FileTree;
+use crate::json::{Object, texts};
 use crate::layer::index::{IndexReader, Item};
 use crate::number::size;
-use crate::{json, limits};
 
 /// The merge rules over layers that were decoded in any order, applied in the order of `layer`.
 #[wasm_bindgen]
@@ -34,22 +32,16 @@ pub struct Merge {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elsewhere;
 
-#[derive(Deserialize)]
-struct MergeOptions {
-    limits: Option<Map<String, Value>>,
-    #[serde(default)]
-    paths: Vec<String>,
-}
-
 #[wasm_bindgen]
 impl Merge {
     /// Starts with an empty root. Options are JSON of `limits` and `paths`, both optional; paths select
     /// what the tree shows.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &str) -> Result<Self, Failure> {
-        let options: MergeOptions = json::parse("options", options)?;
-        let limits = limits::from_json(options.limits.as_ref())?;
-        let paths = options.paths.iter().map(|path| EntryPath::clean(path.as_bytes()));
+        let options = Object::parse("options", options)?;
+        let limits = options.limits()?;
+        let paths = texts(options.list("paths")?)?;
+        let paths = paths.iter().map(|path| EntryPath::clean(path.as_bytes()));
         let selection = Selection::paths(paths.collect::<Result<Vec<_>, _>>()?);
         let kept = (!selection.is_everything()).then(Vec::new);
         Ok(Self { unpacker: unpacker(selection, &limits), limits, packs: 0, kept })

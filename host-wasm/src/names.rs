@@ -7,7 +7,8 @@ use oci_fetcher_core::layout::blob_path as path_of;
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::manifest::MediaType;
 use oci_fetcher_core::reference::Reference;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
@@ -82,14 +83,13 @@ pub fn wasm_kind(beginning: &[u8]) -> Result<String, Failure> {
 /// `title`.
 #[wasm_bindgen(js_name = artifactNames)]
 pub fn artifact_names(files: &str) -> Result<String, Failure> {
-    #[derive(Deserialize)]
-    struct File {
-        digest: Digest,
-        title: Option<String>,
+    let files: Vec<Value> = json::parse("files", files)?;
+    let text = |file: &Value, name: &str| file.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut parsed: Vec<(Digest, Option<String>)> = Vec::with_capacity(files.len());
+    for file in &files {
+        parsed.push((text(file, "digest").unwrap_or_default().parse()?, text(file, "title")));
     }
-
-    let files: Vec<File> = json::parse("files", files)?;
-    let names = file_names(files.iter().map(|file| (&file.digest, file.title.as_deref())))?;
+    let names = file_names(parsed.iter().map(|(digest, title)| (digest, title.as_deref())))?;
     // Titles are text, and so are what they become.
     let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name.as_bytes())).collect();
     Ok(json::text(&names))

@@ -8,12 +8,11 @@ use oci_fetcher_core::pull::{Network, RetryPolicy, Session as CoreSession};
 use oci_fetcher_core::reference::Reference;
 use oci_fetcher_core::time::Time;
 use oci_fetcher_core::url::Scheme;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
-use crate::{json, limits};
+use crate::json::Object;
 
 /// A repository at a registry. Any number of machines may be made from it; what each learns of
 /// tokens is there for the next.
@@ -29,34 +28,6 @@ pub(crate) struct Shared {
     now: Time,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Options {
-    network: NetworkUse,
-    plain_http: bool,
-    limits: Option<Map<String, Value>>,
-    retry: Retry,
-    seed: f64,
-    short_accept: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum NetworkUse {
-    #[default]
-    Online,
-    Offline,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Retry {
-    attempts: Option<u32>,
-    first_pause: Option<u64>,
-    longest_pause: Option<u64>,
-    longest_retry_after: Option<u64>,
-}
-
 #[wasm_bindgen]
 impl Session {
     /// Begins a session for a reference's repository. Options are JSON of `network` (`online` or
@@ -64,19 +35,20 @@ impl Session {
     #[wasm_bindgen(constructor)]
     pub fn new(reference: &str, options: &str) -> Result<Self, Failure> {
         let reference: Reference = reference.parse()?;
-        let options: Options = json::parse("options", options)?;
-        let network = match options.network {
-            NetworkUse::Online => Network::Online,
-            NetworkUse::Offline => Network::Offline,
+        let options = Object::parse("options", options)?;
+        let network = match options.text("network")? {
+            None | Some("online") => Network::Online,
+            Some("offline") => Network::Offline,
+            Some(other) => return Err(Failure::usage(format!("the network cannot be {other}"))),
         };
         let session = CoreSession::new(&reference, network);
-        let session = if options.plain_http { session.scheme(&reference, Scheme::Http) } else { session };
-        options.apply(session)
+        let session = if options.flag("plainHttp")? { session.scheme(&reference, Scheme::Http) } else { session };
+        Self::with(session, &options)
     }
 
     /// Begins a session for a layout or archive, in which nothing is asked of a network.
     pub fn local(options: &str) -> Result<Self, Failure> {
-        json::parse::<Options>("options", options)?.apply(CoreSession::local())
+        Self::with(CoreSession::local(), &Object::parse("options", options)?)
     }
 
     /// Presents a user and a password or personal token.
@@ -118,6 +90,26 @@ impl Session {
         self.0.clone()
     }
 
+    fn with(session: CoreSession, options: &Object) -> Result<Self, Failure> {
+        let mut retry = RetryPolicy::default();
+        if let Some(given) = options.object("retry")? {
+            if let Some(attempts) = given.number("attempts")? {
+                retry.attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+            }
+            for (name, pause) in [
+                ("firstPause", &mut retry.first_pause),
+                ("longestPause", &mut retry.longest_pause),
+                ("longestRetryAfter", &mut retry.longest_retry_after),
+            ] {
+                *pause = given.number(name)?.unwrap_or(*pause);
+            }
+        }
+        let seed = options.get("seed").and_then(Value::as_f64).unwrap_or(0.0).to_bits();
+        let session = session.limits(options.limits()?).retry(retry).seed(seed);
+        let session = if options.flag("shortAccept")? { session.short_accept() } else { session };
+        Ok(Self(Rc::new(RefCell::new(Shared { session, now: Time(0) }))))
+    }
+
     fn present(&self, credential: Credential) {
         let mut shared = self.0.borrow_mut();
         shared.session = shared.session.clone().credential(credential);
@@ -134,21 +126,5 @@ impl Shared {
     pub(crate) fn learn(&mut self, session: CoreSession, now: Time) {
         self.session = session;
         self.now = self.now.max(now);
-    }
-}
-
-impl Options {
-    fn apply(self, session: CoreSession) -> Result<Session, Failure> {
-        let limits = limits::from_json(self.limits.as_ref())?;
-        let default = RetryPolicy::default();
-        let retry = RetryPolicy {
-            attempts: self.retry.attempts.unwrap_or(default.attempts),
-            first_pause: self.retry.first_pause.unwrap_or(default.first_pause),
-            longest_pause: self.retry.longest_pause.unwrap_or(default.longest_pause),
-            longest_retry_after: self.retry.longest_retry_after.unwrap_or(default.longest_retry_after),
-        };
-        let session = session.limits(limits).retry(retry).seed(self.seed.to_bits());
-        let session = if self.short_accept { session.short_accept() } else { session };
-        Ok(Session(Rc::new(RefCell::new(Shared { session, now: Time(0) }))))
     }
 }

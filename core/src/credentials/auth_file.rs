@@ -49,8 +49,8 @@ pub enum AuthFileKind {
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthFile {
     kind: AuthFileKind,
-    entries: BTreeMap<String, Result<Credential, EntryFault>>,
-    helpers: BTreeMap<String, String>,
+    entries: Vec<(String, Result<Credential, EntryFault>)>,
+    helpers: Vec<(String, String)>,
     store: Option<String>,
 }
 

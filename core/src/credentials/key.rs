@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use super::AuthFileKind;
 
@@ -25,7 +24,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// The value whose key fits best; among equals the first in byte order.
-    pub(super) fn best_of<'m, V>(&self, map: &'m BTreeMap<String, V>) -> Option<&'m V> {
+    pub(super) fn best_of<'m, V>(&self, map: &'m [(String, V)]) -> Option<&'m V> {
         map.iter()
             .filter_map(|(key, value)| Some((self.fit(key)?, value)))
             .min_by_key(|(fit, _)| *fit)

@@ -82,6 +82,16 @@ impl Metadata {
     pub const IMPLIED: Self = Self { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::EPOCH, xattrs: Vec::new() };
 }
 
+impl Metadata {
+    /// Returns the extended attributes in byte order of their names, for what has to be the same
+    /// whoever recorded them.
+    pub(crate) fn sorted_xattrs(&self) -> Vec<&Xattr> {
+        let mut sorted: Vec<&Xattr> = self.xattrs.iter().collect();
+        sorted.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+        sorted
+    }
+}
+
 /// An extended attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Xattr {

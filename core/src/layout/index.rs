@@ -122,8 +122,11 @@ pub fn merge(
         .collect();
     let mut root = match existing {
         Some(bytes) => editable(bytes, limits)?,
-        None => Map::from_iter([("mediaType".to_owned(), json!(MediaType::OciIndex))]),
+        None => Map::new(),
     };
+    if existing.is_none() {
+        root.insert("mediaType".to_owned(), json!(MediaType::OciIndex));
+    }
     root.entry("schemaVersion").or_insert_with(|| json!(2));
     let mut manifests = match root.remove("manifests") {
         Some(Value::Array(manifests)) => manifests,

@@ -2,7 +2,6 @@
 //! `org.opencontainers.image.ref.name`).
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -130,12 +129,15 @@ pub(super) struct Item<'i, T, K> {
 }
 
 /// Selects the closest image, or the only one where no name was asked for.
-pub(super) fn select<'i, T, K: Ord>(items: &[Item<'i, T, K>], wanted: Option<&str>) -> Result<&'i T, LayoutError> {
+pub(super) fn select<'i, T, K: PartialEq>(
+    items: &[Item<'i, T, K>],
+    wanted: Option<&str>,
+) -> Result<&'i T, LayoutError> {
     let closest = items.iter().filter_map(|item| item.closeness).min();
     let fits = |item: &&Item<'i, T, K>| wanted.is_none() || (closest.is_some() && item.closeness == closest);
-    let identities: BTreeSet<&K> = items.iter().filter(fits).map(|item| &item.identity).collect();
+    let is_one = |found: &Item<'i, T, K>| items.iter().filter(fits).all(|item| item.identity == found.identity);
     match (items.iter().find(fits), wanted) {
-        (Some(found), _) if identities.len() == 1 => Ok(found.item),
+        (Some(found), _) if is_one(found) => Ok(found.item),
         (Some(_), Some(wanted)) => {
             Err(LayoutError::Ambiguous { wanted: wanted.to_owned(), available: labels(items.iter().filter(fits)) })
         }

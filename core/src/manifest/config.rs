@@ -177,8 +177,10 @@ fn rootfs<S: Serializer>(diff_ids: &[Digest], serializer: S) -> Result<S::Ok, S:
 
 /// Reads a set as Go writes one: an object whose values are empty objects.
 fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
-    let members: BTreeMap<String, serde::de::IgnoredAny> = json::or_default(deserializer)?;
-    Ok(members.into_keys().collect())
+    let members: serde_json::Map<String, serde_json::Value> = json::or_default(deserializer)?;
+    let mut keys = BTreeSet::new();
+    keys.extend(members.into_iter().map(|(key, _)| key));
+    Ok(keys)
 }
 
 fn as_keys<S: Serializer>(keys: &BTreeSet<String>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -98,9 +98,9 @@ impl Index {
             let equals = ranked.iter().take_while(|(preference, _)| Some(*preference) == best);
             one_version(wanted, equals.filter_map(|(_, candidate)| candidate.descriptor().platform.as_ref()))?;
         }
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeSet::<String>::new();
         let mut candidates: Vec<_> = ranked.into_iter().map(|(_, candidate)| candidate).chain(unlabelled).collect();
-        candidates.retain(|candidate| seen.insert(&candidate.descriptor().digest));
+        candidates.retain(|candidate| seen.insert(candidate.descriptor().digest.to_string()));
         if candidates.is_empty() { Err(self.no_match(wanted)) } else { Ok(candidates) }
     }
 
@@ -122,8 +122,8 @@ pub(crate) fn no_match<'i>(wanted: &Platform, offered: impl Iterator<Item = &'i 
 }
 
 fn one_version<'i>(wanted: &Platform, equals: impl Iterator<Item = &'i Platform> + Clone) -> Result<(), ManifestError> {
-    let versions: BTreeSet<Option<&str>> = equals.clone().map(Platform::os_version).collect();
-    if versions.len() <= 1 {
+    let first = equals.clone().next().map(Platform::os_version);
+    if equals.clone().all(|platform| Some(platform.os_version()) == first) {
         return Ok(());
     }
     Err(ManifestError::WindowsVersion { wanted: wanted.to_string(), available: platforms(equals) })

@@ -3,7 +3,6 @@
 //! Deviation from RFC 8259, which leaves the meaning of repeated keys open: they are an error at
 //! every depth, since two readers may take different ones for the content of one digest.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
@@ -106,7 +105,7 @@ impl<'de> Visitor<'de> for UniqueKeys {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let deeper = self.deeper()?;
         let mut keys = BTreeSet::new();
-        while let Some(Key(key)) = members.next_key()? {
+        while let Some(key) = members.next_key::<String>()? {
             if keys.contains(&key) {
                 return Err(A::Error::custom(format_args!("repeated key \"{}\"", super::listing::excerpt(&key))));
             }
@@ -116,10 +115,6 @@ impl<'de> Visitor<'de> for UniqueKeys {
         Ok(())
     }
 }
-
-/// A key that borrows from the document unless it holds escapes.
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A value that is an object. A derived reader alone would take an array as well, by position,
 /// and so see a manifest where others see none.
@@ -167,16 +162,15 @@ where
 /// Reads a map of texts, as annotations and labels are; `null` is an empty one, and values that are
 /// not texts have no meaning and are left out.
 pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let members: BTreeMap<String, serde_json::Value> = or_default(deserializer)?;
-    let text = |(key, value)| match value {
-        serde_json::Value::String(text) => Some((key, text)),
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_)
-        | serde_json::Value::Object(_) => None,
-    };
-    Ok(members.into_iter().filter_map(text).collect())
+    let members: serde_json::Map<String, serde_json::Value> = or_default(deserializer)?;
+    let mut texts = BTreeMap::new();
+    // One by one: to collect them would sort them first, by code for each pair of types.
+    for (key, value) in members {
+        if let serde_json::Value::String(text) = value {
+            texts.insert(key, text);
+        }
+    }
+    Ok(texts)
 }
 
 /// Tells a property that is `null` from one that is absent, which `default` makes `None`.

@@ -1,8 +1,7 @@
 //! What each origin wants to see, and what it has been shown.
 
-use std::collections::BTreeMap;
-
 use crate::credentials::Credential;
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::token::{
     Acquisition, Authorization, BearerChallenge, Challenger, Grant, Token, TokenError, TokenKey, TokenRequest,
@@ -19,7 +18,7 @@ pub(super) struct Authorizations {
     home: Origin,
     credential: Credential,
     store: TokenStore,
-    learned: BTreeMap<Origin, Learned>,
+    learned: SortedMap<Origin, Learned>,
     /// Where the caller has tokens asked for, whatever the registry says.
     endpoint: Option<BearerChallenge>,
 }
@@ -48,7 +47,7 @@ pub(super) enum Access {
 
 impl Authorizations {
     pub(super) fn new(home: Origin) -> Self {
-        let (store, learned) = (TokenStore::default(), BTreeMap::new());
+        let (store, learned) = (TokenStore::default(), SortedMap::default());
         Self { home, credential: Credential::Anonymous, store, learned, endpoint: None }
     }
 
@@ -131,7 +130,7 @@ impl Authorizations {
     /// Learns that an origin wants Basic; returns whether that is news that can be acted on.
     pub(super) fn learn_basic(&mut self, origin: &Origin) -> bool {
         let answerable = matches!(self.credential(origin), Credential::Basic { .. });
-        let learned = self.learned.entry(origin.clone()).or_default();
+        let learned = self.learned.or_default(origin.clone());
         let news = !matches!(learned.wants, Some(Wants::Basic));
         learned.wants = Some(Wants::Basic);
         learned.generation += 1;
@@ -150,13 +149,13 @@ impl Authorizations {
                 Wants::Grant(request)
             }
         };
-        self.learned.entry(origin.clone()).or_default().wants = Some(wants);
+        self.learned.or_default(origin.clone()).wants = Some(wants);
         Ok(())
     }
 
     /// Keeps a token that was granted.
     pub(super) fn grant(&mut self, origin: &Origin, key: TokenKey, grant: &Grant, now: Time) {
         self.store.insert(key, grant, now);
-        self.learned.entry(origin.clone()).or_default().generation += 1;
+        self.learned.or_default(origin.clone()).generation += 1;
     }
 }

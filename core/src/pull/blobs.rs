@@ -1,6 +1,6 @@
 //! Transfers blobs into the host's sinks, several at once, begun in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::engine::{Engine, Event};
 use super::error::PullError;
 use super::sealed::Steps;
 use crate::manifest::Descriptor;
+use crate::sorted::SortedMap;
 
 /// The plan that transfers a list of blobs.
 ///
@@ -18,7 +19,7 @@ use crate::manifest::Descriptor;
 #[derive(Debug)]
 pub struct Blobs {
     waiting: VecDeque<(usize, Arc<Descriptor>)>,
-    active: BTreeMap<JobId, Transfer>,
+    active: SortedMap<JobId, Transfer>,
     concurrency: NonZeroUsize,
     outcome: BlobOutcome,
 }
@@ -46,7 +47,7 @@ impl Blobs {
     pub fn new(blobs: Vec<Arc<Descriptor>>, concurrency: NonZeroUsize) -> Self {
         Self {
             waiting: blobs.into_iter().enumerate().collect(),
-            active: BTreeMap::new(),
+            active: SortedMap::default(),
             concurrency,
             outcome: BlobOutcome::default(),
         }

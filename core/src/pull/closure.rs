@@ -1,6 +1,6 @@
 //! Everything that one manifest or index refers to: what a copy of it has to hold.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::effect::JobId;
@@ -11,17 +11,18 @@ use super::load::{Kind, Load};
 use super::sealed::Steps;
 use crate::digest::Digest;
 use crate::manifest::{Declared, Descriptor, ImageConfig, ImageManifest, Manifest};
+use crate::sorted::SortedMap;
 
 /// The plan that loads every manifest below one, for all platforms, attestations included, and the
 /// configs of those that can be unpacked, for what their layers must decode to.
 #[derive(Debug)]
 pub struct Closure {
     waiting: VecDeque<Item>,
-    active: BTreeMap<JobId, (Load, Item)>,
+    active: SortedMap<JobId, (Load, Item)>,
     /// Manifests, configs and entries of indexes that were met.
-    seen: BTreeSet<Digest>,
-    /// Blobs that are listed, with their diff_ids.
-    listed: BTreeSet<(Digest, Option<Digest>)>,
+    seen: BTreeSet<String>,
+    /// Blobs that are listed, as digest, space and diff_id.
+    listed: BTreeSet<String>,
     outcome: ClosureOutcome,
     top: Option<Fetched>,
 }
@@ -63,7 +64,7 @@ impl Closure {
     pub fn new(top: Fetched) -> Self {
         Self {
             waiting: VecDeque::new(),
-            active: BTreeMap::new(),
+            active: SortedMap::default(),
             seen: BTreeSet::new(),
             listed: BTreeSet::new(),
             outcome: ClosureOutcome::default(),
@@ -72,7 +73,7 @@ impl Closure {
     }
 
     fn take(&mut self, fetched: Fetched, depth: u32, engine: &Engine) -> Result<(), PullError> {
-        self.seen.insert(fetched.digest.clone());
+        self.seen.insert(fetched.digest.to_string());
         match &fetched.manifest {
             Manifest::Index(index) => {
                 let limit = engine.session.limits.index_depth;
@@ -84,7 +85,7 @@ impl Closure {
                     });
                 }
                 for entry in &index.manifests {
-                    if !self.seen.insert(entry.digest.clone()) {
+                    if !self.seen.insert(entry.digest.to_string()) {
                         continue;
                     }
                     if entry.media_type.is_index() || entry.media_type.is_image_manifest() {
@@ -114,7 +115,7 @@ impl Closure {
         let what = || format!("the config {}", image.config.digest);
         let parsed = ImageConfig::parse(config).map_err(|error| unusable(&what(), error))?;
         parsed.check_layers(image).map_err(|error| unusable(&what(), error))?;
-        if self.seen.insert(image.config.digest.clone()) {
+        if self.seen.insert(image.config.digest.to_string()) {
             self.outcome.configs.push(Arc::new(image.config.clone()));
         }
         for (layer, diff_id) in image.layers.iter().zip(parsed.diff_ids) {
@@ -124,7 +125,8 @@ impl Closure {
     }
 
     fn list(&mut self, blob: &Descriptor, diff_id: Option<Digest>) {
-        if self.listed.insert((blob.digest.clone(), diff_id.clone())) {
+        let diff_id_text = diff_id.as_ref().map_or("", Digest::as_str);
+        if self.listed.insert(format!("{} {diff_id_text}", blob.digest)) {
             self.outcome.blobs.push(ClosureBlob { descriptor: Arc::new(blob.clone()), diff_id });
         }
     }

@@ -1,6 +1,6 @@
 //! Carries exchanges through: sends, judges answers, authorizes, redirects, tries again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::auth::Access;
@@ -13,6 +13,7 @@ use super::session::Session;
 use crate::digest::Digest;
 use crate::manifest::{ACCEPT_OCI, Descriptor, MediaType};
 use crate::request::{ContentRange, Headers, Method, Request, ResponseHead, retry_after, warnings};
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::url::Url;
 
@@ -20,9 +21,9 @@ use crate::url::Url;
 #[derive(Debug)]
 pub struct Engine {
     pub(super) session: Session,
-    pub(super) exchanges: BTreeMap<JobId, Exchange>,
+    pub(super) exchanges: SortedMap<JobId, Exchange>,
     /// Jobs that the host works on without an exchange: sinks, look-ups.
-    local: BTreeMap<JobId, Local>,
+    local: SortedMap<JobId, Local>,
     effects: VecDeque<Effect>,
     events: VecDeque<Event>,
     next_job: u64,
@@ -110,8 +111,8 @@ impl Engine {
     pub(super) fn new(session: Session, now: Time) -> Self {
         Self {
             session,
-            exchanges: BTreeMap::new(),
-            local: BTreeMap::new(),
+            exchanges: SortedMap::default(),
+            local: SortedMap::default(),
             effects: VecDeque::new(),
             events: VecDeque::new(),
             next_job: 0,

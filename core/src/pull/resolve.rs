@@ -80,7 +80,7 @@ pub struct Resolve {
     top: Option<Fetched>,
     /// Candidates not yet tried, the next one last, each with the number of indexes around it.
     candidates: Vec<(Box<Trial>, u32)>,
-    visited: BTreeSet<Digest>,
+    visited: BTreeSet<String>,
     /// What to say if no candidate is left; there is something to say once there is an index.
     miss: Option<Miss>,
 }
@@ -440,7 +440,7 @@ impl Resolve {
     fn next_candidate(&mut self, engine: &mut Engine) -> Flow {
         while let Some((trial, depth)) = self.candidates.pop() {
             let descriptor = &trial.descriptor;
-            if !self.visited.insert(descriptor.digest.clone()) {
+            if !self.visited.insert(descriptor.digest.to_string()) {
                 continue;
             }
             return match Load::start(engine, Kind::Manifest, &descriptor.digest, Some(descriptor.size)) {

@@ -35,7 +35,6 @@ pub mod write;
 pub use error::TarError;
 pub use index::{TarIndex, TarIndexer, TarLocation};
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::mem;
 
@@ -46,6 +45,7 @@ use self::sparse::Extents;
 use crate::entry::{Entry, EntryKind};
 use crate::limits::Limits;
 use crate::report::{Reason, Skipped, What};
+use crate::sorted::SortedMap;
 
 /// Reads a tar that is pushed through it.
 ///
@@ -86,7 +86,7 @@ pub struct TarReader {
     /// Offset in the tar of the next byte.
     position: u64,
     entries: u64,
-    warnings: BTreeSet<&'static str>,
+    warnings: SortedMap<&'static str, ()>,
 }
 
 /// What a step made.
@@ -129,7 +129,7 @@ impl TarReader {
             block: Block { bytes: [0; BLOCK], filled: 0 },
             position: 0,
             entries: 0,
-            warnings: BTreeSet::new(),
+            warnings: SortedMap::default(),
         }
     }
 
@@ -186,7 +186,7 @@ impl TarReader {
                 },
                 State::Done => {
                     if !is_zero(self.take(input, u64::MAX)) {
-                        self.warnings.insert("bytes after the end of the tar were ignored");
+                        self.warnings.insert("bytes after the end of the tar were ignored", ());
                     }
                     (State::Done, Some(TarEvent::NeedInput))
                 }
@@ -221,7 +221,7 @@ impl TarReader {
             | State::Discard { .. }
             | State::ZeroBlock => return Err(TarError::Truncated { position }),
         }
-        let warnings = self.warnings.into_iter().map(String::from).collect();
+        let warnings = self.warnings.keys().map(ToString::to_string).collect();
         Ok(TarSummary { entries: self.entries, warnings })
     }
 
@@ -293,7 +293,7 @@ impl TarReader {
             ExtensionKind::Pax => extensions.pax.get_or_insert_default().read(content, position, &self.limits)?,
             ExtensionKind::PaxGlobal => {
                 if pax::read_global(content, position)? {
-                    self.warnings.insert("global pax records were ignored");
+                    self.warnings.insert("global pax records were ignored", ());
                 }
             }
             ExtensionKind::LongName => extensions.long_name = Some(gnu::long_name(content)),

@@ -68,7 +68,7 @@ pub fn header(path: &EntryPath, kind: &EntryKind, metadata: &Metadata, out: &mut
     let ustar = header.as_ustar_mut().expect("it was made as ustar");
     ustar.set_device_major(records.small("SCHILY.devmajor", device.0));
     ustar.set_device_minor(records.small("SCHILY.devminor", device.1));
-    records.xattrs(&metadata.xattrs);
+    records.xattrs(metadata);
     header.set_cksum();
     records.finish(out);
     out.extend_from_slice(header.as_bytes());
@@ -172,10 +172,8 @@ impl Records {
         seconds.unwrap_or(0)
     }
 
-    fn xattrs(&mut self, xattrs: &[Xattr]) {
-        let mut sorted: Vec<&Xattr> = xattrs.iter().collect();
-        sorted.sort_by_key(|xattr| &xattr.name);
-        for Xattr { name, value } in sorted {
+    fn xattrs(&mut self, metadata: &Metadata) {
+        for Xattr { name, value } in metadata.sorted_xattrs() {
             let mut key = b"SCHILY.xattr.".to_vec();
             for &byte in name {
                 match byte {

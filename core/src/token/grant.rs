@@ -10,9 +10,9 @@ use crate::url::{Origin, Scheme, Url};
 /// Decides how to answer a challenge of `registry`, where `challenger` sent it.
 ///
 /// Credentials go to the registry's own origin, and to an https realm that this very origin or the
-/// caller names; to the caller's also on this machine. A registry that is spoken to in plain http on
-/// loopback may name an http realm on loopback too, for nothing then leaves the machine: so run
-/// developers' registries with an issuer of their own.
+/// caller names. A registry that is spoken to in plain http on loopback may also name an http realm on
+/// loopback, and the caller may always, for nothing then leaves the machine: so run developers'
+/// registries with an issuer of their own.
 /// Everywhere else a token is asked for without them, and [`TokenRequest::withheld`] says why.
 ///
 /// # Errors

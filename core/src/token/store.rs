@@ -1,9 +1,8 @@
 //! Tokens that are still good.
 
-use std::collections::BTreeMap;
-
 use super::{Grant, Token};
 use crate::credentials::Credential;
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::url::{Origin, Url};
 
@@ -46,7 +45,7 @@ pub struct TokenKey {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TokenStore {
-    held: BTreeMap<TokenKey, Held>,
+    held: SortedMap<TokenKey, Held>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +64,7 @@ impl TokenStore {
 
     /// Keeps a token that was received at `received`, in place of any other for `key`.
     pub fn insert(&mut self, key: TokenKey, grant: &Grant, received: Time) {
-        self.held.retain(|_, held| received < held.until);
+        self.held.retain(|held| received < held.until);
         if self.held.len() >= MAX_TOKENS && !self.held.contains_key(&key) {
             let first = self.held.iter().min_by_key(|(_, held)| held.until).map(|(key, _)| key.clone());
             first.map(|first| self.held.remove(&first));

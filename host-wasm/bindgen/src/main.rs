@@ -27,7 +27,8 @@ fn main() -> ExitCode {
         // A trap leaves an instance in an unknown state; this starts a fresh one.
         .reset_state_function(true)
         .remove_name_section(!keep_names)
-        .remove_producers_section(true);
+        .remove_producers_section(true)
+        .typescript(true);
     match bindgen.web(true).and_then(|bindgen| bindgen.generate(folder)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("{error:?}")),

@@ -5,15 +5,14 @@ use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::layer::{LayerDecoder as CoreDecoder, LayerReport, LayerSpec, Op, Step};
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::unpack::UnpackError;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::index::IndexWriter;
 use crate::buffer::{InputBuffer, lend};
 use crate::error::Failure;
-use crate::number::{number, size};
-use crate::{json, limits};
+use crate::json::{self, Object};
+use crate::number::number;
 
 /// Decodes and verifies one layer.
 ///
@@ -37,14 +36,14 @@ impl LayerDecoder {
     /// Starts a layer. `spec` is JSON of `digest`, `size`, `diffId`, `mediaType` and perhaps `limits`.
     #[wasm_bindgen(constructor)]
     pub fn new(spec: &str) -> Result<Self, Failure> {
-        let spec: Spec = json::parse("spec", spec)?;
-        let limits = limits::from_json(spec.limits.as_ref())?;
+        let spec = Object::parse("spec", spec)?;
+        let limits = spec.limits()?;
         let sink = Sink::new(&limits);
         let decoder = CoreDecoder::new(LayerSpec {
-            digest: spec.digest,
-            size: size(spec.size)?,
-            diff_id: spec.diff_id,
-            media_type: spec.media_type,
+            digest: spec.required("digest")?.parse()?,
+            size: spec.number("size")?.ok_or_else(|| spec.missing("size"))?,
+            diff_id: spec.required("diffId")?.parse()?,
+            media_type: spec.required("mediaType")?.to_owned(),
             limits,
         })?;
         let input = InputBuffer::new();
@@ -171,16 +170,6 @@ impl Sink {
 const FULL: usize = 512 << 10;
 /// The most that one operation brings.
 const PIECE: usize = 128 << 10;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Spec {
-    digest: Digest,
-    size: f64,
-    diff_id: Digest,
-    media_type: String,
-    limits: Option<Map<String, Value>>,
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

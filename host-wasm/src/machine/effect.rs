@@ -98,7 +98,14 @@ pub(super) struct Described<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) diff_id: Option<&'d Digest>,
+    diff_id: Option<&'d Digest>,
+}
+
+impl<'d> Described<'d> {
+    /// Adds the digest of the plain tar, of an image's layer.
+    pub(super) fn with_diff_id(self, diff_id: Option<&'d Digest>) -> Self {
+        Self { diff_id, ..self }
+    }
 }
 
 impl<'d> From<&'d Descriptor> for Described<'d> {

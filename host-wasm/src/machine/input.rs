@@ -1,76 +1,54 @@
 //! Answers from JSON and bytes.
 
-use oci_fetcher_core::digest::Digest;
 use oci_fetcher_core::pull::{Failure as Broken, FailureKind, Input, JobId, Stored, Verdict};
 use oci_fetcher_core::request::{Headers, ResponseHead};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::Failure;
-use crate::json;
-
-/// Every answer's properties; `input` says which of them count.
-///
-/// One flat type, where an enum would cost ten kilobytes of the module.
-#[derive(Deserialize)]
-struct Answer {
-    input: String,
-    job: Option<u64>,
-    digest: Option<Digest>,
-    status: Option<u16>,
-    headers: Option<Vec<(String, String)>>,
-    stored: Option<Held>,
-    held: Option<u64>,
-    verdict: Option<String>,
-    kind: Option<String>,
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Held {
-    Bytes(u64),
-    Word(String),
-}
+use crate::json::Object;
 
 /// Reads an answer.
 pub(super) fn from_json(text: &str, bytes: Vec<u8>) -> Result<Input, Failure> {
-    let answer: Answer = json::parse("input", text)?;
-    let name = answer.input.as_str();
+    let answer = Object::parse("input", text)?;
+    let name = answer.required("input")?;
     if name == "tick" {
         return Ok(Input::Tick);
     }
-    let missing = |property: &str| Failure::usage(format!("the input {name} lacks {property}"));
-    let job = JobId(answer.job.ok_or_else(|| missing("a job"))?);
-    let head = |status: Option<u16>, headers: Option<Vec<(String, String)>>| {
-        let headers = Headers::from_iter(headers.unwrap_or_default());
-        Ok::<_, Failure>(ResponseHead { status: status.ok_or_else(|| missing("a status"))?, headers })
-    };
+    let number = |name| answer.number(name)?.ok_or_else(|| answer.missing(name));
+    let job = JobId(number("job")?);
     Ok(match name {
         "found" => Input::Found { job, bytes },
-        "recalled" => Input::Recalled { job, digest: answer.digest.ok_or_else(|| missing("a digest"))? },
+        "recalled" => Input::Recalled { job, digest: answer.required("digest")?.parse()? },
         "missing" => Input::Missing { job },
-        "response" => Input::Response { job, head: head(answer.status, answer.headers)?, body: bytes },
-        "opened" => Input::Opened { job, stored: stored(answer.stored).ok_or_else(|| missing("what is stored"))? },
-        "head" => Input::Head { job, head: head(answer.status, answer.headers)?, error: bytes },
-        "body-end" => Input::BodyEnd { job, held: answer.held.ok_or_else(|| missing("what is held"))? },
+        "response" => Input::Response { job, head: head(&answer)?, body: bytes },
+        "opened" => {
+            let is_complete = answer.get("stored").and_then(Value::as_str) == Some("complete");
+            let stored = if is_complete { Stored::Complete } else { Stored::Partial { length: number("stored")? } };
+            Input::Opened { job, stored }
+        }
+        "head" => Input::Head { job, head: head(&answer)?, error: bytes },
+        "body-end" => Input::BodyEnd { job, held: number("held")? },
         "sealed" => {
-            let verdict = answer.verdict.as_deref().and_then(verdict).ok_or_else(|| missing("a verdict"))?;
+            let verdict = verdict(answer.required("verdict")?).ok_or_else(|| answer.missing("a known verdict"))?;
             Input::Sealed { job, verdict }
         }
         "failed" => {
-            let kind = answer.kind.as_deref().and_then(kind).ok_or_else(|| missing("a kind"))?;
-            let failure = Broken { kind, message: answer.message.unwrap_or_default() };
-            Input::Failed { job, failure, held: answer.held.unwrap_or(0) }
+            let kind = kind(answer.required("kind")?).ok_or_else(|| answer.missing("a known kind"))?;
+            let failure = Broken { kind, message: answer.text("message")?.unwrap_or_default().to_owned() };
+            Input::Failed { job, failure, held: answer.number("held")?.unwrap_or(0) }
         }
         _ => return Err(Failure::usage(format!("there is no input {name}"))),
     })
 }
 
-fn stored(held: Option<Held>) -> Option<Stored> {
-    match held? {
-        Held::Bytes(length) => Some(Stored::Partial { length }),
-        Held::Word(word) => (word == "complete").then_some(Stored::Complete),
+fn head(answer: &Object) -> Result<ResponseHead, Failure> {
+    let status = answer.number("status")?.and_then(|status| u16::try_from(status).ok());
+    let mut headers = Headers::new();
+    for field in answer.list("headers")? {
+        let part = |at| field.get(at).and_then(Value::as_str).ok_or_else(|| answer.missing("a header's name or value"));
+        headers.append(part(0)?, part(1)?);
     }
+    Ok(ResponseHead { status: status.ok_or_else(|| answer.missing("status"))?, headers })
 }
 
 fn verdict(name: &str) -> Option<Verdict> {
@@ -134,10 +112,11 @@ mod tests {
             r#"{"input":"opened","job":1,"stored":"half"}"#,
             r#"{"input":"sealed","job":1,"verdict":"well"}"#,
             r#"{"input":"failed","job":1,"kind":"sad"}"#,
-            r#"{"input":"recalled","job":1,"digest":"sha256:x"}"#,
             r#"{"input":"response","job":1}"#,
         ] {
             assert_eq!(from_json(text, Vec::new()).expect_err(text).code(), "usage", "{text}");
         }
+        let digest = r#"{"input":"recalled","job":1,"digest":"sha256:x"}"#;
+        assert_eq!(from_json(digest, Vec::new()).expect_err(digest).code(), "malformed-digest");
     }
 }

@@ -18,12 +18,11 @@ use oci_fetcher_core::pull::{
 };
 use oci_fetcher_core::reference::Reference;
 use oci_fetcher_core::time::Time;
-use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use self::outcome::Outcome;
 use crate::error::Failure;
-use crate::json;
+use crate::json::{self, Object};
 use crate::session::{Session, Shared};
 
 /// Carries out one plan: it says what to do next, and is told what came of it.
@@ -170,34 +169,16 @@ impl Machine {
     }
 }
 
-#[derive(Deserialize)]
-struct Wanted {
-    kind: WantedKind,
-    platform: Option<String>,
-    #[serde(default)]
-    explicit: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum WantedKind {
-    Manifest,
-    Image,
-}
-
 fn wanted(text: &str) -> Result<Want, Failure> {
-    let wanted: Wanted = json::parse("want", text)?;
-    Ok(match (wanted.kind, wanted.platform) {
-        (WantedKind::Manifest, _) => Want::Manifest,
-        (WantedKind::Image, None) => return Err(Failure::usage("an image is wanted for no platform".to_owned())),
-        (WantedKind::Image, Some(platform)) => {
-            let platform = platform.parse()?;
-            Want::Image(if wanted.explicit {
-                PlatformChoice::Explicit(platform)
-            } else {
-                PlatformChoice::Host(platform)
-            })
+    let wanted = Object::parse("want", text)?;
+    Ok(match wanted.required("kind")? {
+        "manifest" => Want::Manifest,
+        "image" => {
+            let platform = wanted.required("platform")?.parse()?;
+            let explicit = wanted.flag("explicit")?;
+            Want::Image(if explicit { PlatformChoice::Explicit(platform) } else { PlatformChoice::Host(platform) })
         }
+        other => return Err(Failure::usage(format!("nothing of the kind {other} can be wanted"))),
     })
 }
 

@@ -34,10 +34,17 @@ impl Outcome {
     pub(super) fn to_json(&self) -> Result<String, Failure> {
         Ok(match self {
             Self::Resolved(resolved) => json::text(&ResolvedJson::new(resolved)?),
-            Self::Closure(closure) => json::text(&ClosureJson {
-                manifests: closure.manifests.iter().map(FetchedJson::from).collect(),
-                blobs: closure.configs.iter().map(|config| Described::from(&**config)).chain(layers(closure)).collect(),
-            }),
+            Self::Closure(closure) => {
+                let configs = closure.configs.iter().map(|config| Described::from(&**config));
+                let others = closure
+                    .blobs
+                    .iter()
+                    .map(|blob| Described::from(&*blob.descriptor).with_diff_id(blob.diff_id.as_ref()));
+                json::text(&ClosureJson {
+                    manifests: closure.manifests.iter().map(FetchedJson::from).collect(),
+                    blobs: configs.chain(others).collect(),
+                })
+            }
             Self::Blobs(BlobOutcome { fetched, stored }) => {
                 json::text(&BlobsJson { fetched: *fetched, stored: *stored })
             }
@@ -111,15 +118,6 @@ struct BlobsJson {
     stored: usize,
 }
 
-/// Returns the blobs other than configs, each with the diff_id that an image claims for it.
-fn layers(closure: &ClosureOutcome) -> impl Iterator<Item = Described<'_>> {
-    closure.blobs.iter().map(|blob| {
-        let mut described = Described::from(&*blob.descriptor);
-        described.diff_id = blob.diff_id.as_ref();
-        described
-    })
-}
-
 #[derive(Serialize)]
 struct ClosureJson<'c> {
     manifests: Vec<FetchedJson<'c>>,
@@ -183,11 +181,10 @@ impl<'i> ImageJson<'i> {
             ImageKind::Image(config) => ("image", None, Some(&**config)),
             ImageKind::Artifact { artifact_type } => ("artifact", Some(artifact_type.as_str()), None),
         };
-        let mut layers: Vec<Described<'_>> = manifest.layers.iter().map(Described::from).collect();
         let diff_ids = config.map(|config| config.diff_ids.as_slice()).unwrap_or_default();
-        for (layer, diff_id) in layers.iter_mut().zip(diff_ids) {
-            layer.diff_id = Some(diff_id);
-        }
+        let diff_ids = diff_ids.iter().map(Some).chain(std::iter::repeat(None));
+        let layers = manifest.layers.iter().zip(diff_ids);
+        let layers = layers.map(|(layer, diff_id)| Described::from(layer).with_diff_id(diff_id)).collect();
         Ok(Self {
             manifest: FetchedJson::from(&image.manifest),
             config: Described::from(&manifest.config),
