@@ -31,6 +31,7 @@
 //!                                                             \-- no attempt left --> refused
 //! ```
 
+mod answer;
 mod auth;
 mod authorize;
 mod blobs;
