@@ -3,6 +3,7 @@
 //
 //   node build.mjs                the module as it is published
 //   node build.mjs --names        with names of functions, to see what is large or slow
+//   node build.mjs --measure      into wasm-measure/, with what measurements compare with
 import { spawnSync } from "node:child_process";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -12,8 +13,9 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = fileURLToPath(new URL("wasm/", import.meta.url));
 const names = process.argv.includes("--names");
+const measure = process.argv.includes("--measure");
+const folder = fileURLToPath(new URL(measure ? "wasm-measure/" : "wasm/", import.meta.url));
 const TARGET = "wasm32-unknown-unknown";
 
 function run(command, args, env = {}) {
@@ -40,7 +42,8 @@ function remapped() {
 }
 
 const flags = [...remapped(), ...(names ? ["-Cstrip=none", "-Csymbol-mangling-version=v0"] : [])];
-run("cargo", ["build", "--profile", "wasm", "--package", "oci-fetcher-wasm", "--target", TARGET], {
+const features = measure ? ["--features", "measure"] : [];
+run("cargo", ["build", "--profile", "wasm", "--package", "oci-fetcher-wasm", "--target", TARGET, ...features], {
   CARGO_ENCODED_RUSTFLAGS: flags.join("\u001f"),
 });
 const { target_directory: target } = JSON.parse(output("cargo", ["metadata", "--no-deps", "--format-version", "1"]));

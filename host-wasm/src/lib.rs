@@ -26,6 +26,8 @@ pub mod layout;
 mod limits;
 pub mod listing;
 pub mod machine;
+#[cfg(feature = "measure")]
+pub mod measure;
 pub mod merge;
 pub mod names;
 mod number;
