@@ -85,10 +85,13 @@ class Running {
   /** Ends whatever is under way, and waits until it has ended. */
   async stop(reason: unknown): Promise<void> {
     for (const exchange of this.#exchanges.values()) exchange.abort(reason);
-    const flows = [...this.#flows.values()];
-    this.#flows.clear();
-    await Promise.all(flows.map(({ sink }) => sink.abort(reason)));
-    await Promise.all(this.#work);
+    do {
+      const flows = [...this.#flows.values()];
+      this.#flows.clear();
+      await Promise.all(flows.map(({ sink }) => sink.abort(reason)));
+      await Promise.all(this.#work);
+      // A sink that was just being opened has come meanwhile.
+    } while (this.#flows.size > 0);
   }
 
   /** Waits for an answer, at the longest until `until`. */
@@ -106,7 +109,6 @@ class Running {
     if (answer !== undefined || this.#failure !== undefined) return answer;
     return { input: { input: "tick" }, bytes: undefined };
   }
-
 
   /** Does work aside; what it throws ends the plan. */
   #aside(work: () => Promise<void>): void {

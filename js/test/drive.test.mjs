@@ -141,6 +141,21 @@ test("a signal ends everything that is under way; what was stored stays", async 
   assert.equal((await work.store.open(descriptor)).length, 3);
 });
 
+test("a sink that is still being opened when the plan ends is ended too", async () => {
+  const { log, work } = collecting();
+  let open;
+  const slow = { ...work, consumer: () => new Promise((resolve) => (open = () => resolve(work.consumer()))) };
+  const controller = new AbortController();
+  const machine = scripted([{ effects: [{ do: "open", job: 1, index: 0, descriptor }], until: "never" }]);
+  const driving = drive(machine, host(answering({}), work.store, controller.signal), new BlobSinks(slow));
+  setTimeout(() => {
+    controller.abort();
+    setTimeout(() => open(), 5);
+  }, 5);
+  await assert.rejects(driving, { code: "aborted" });
+  assert.deepEqual(log, ["abort"]);
+});
+
 test("a store that fails ends the plan", async () => {
   const cache = { ...memoryCache(), read: async () => Promise.reject(new DOMException("full", "QuotaExceededError")) };
   const machine = scripted([{ effects: [{ do: "look-up", job: 1, digest: "sha256:d", limit: 9 }], until: "found" }]);

@@ -77,10 +77,12 @@ impl Stock {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         for name in ["awkward", "platforms"] {
-            copy(registry, &format!("{name}:1"), &format!("oci:{}/layout:{name}", folder.display()));
+            let to = format!("oci:{}/layout:{name}", folder.display());
+            // A layer that is not compressed stays so.
+            copy(registry, &format!("{name}:1"), &to, &["--preserve-digests"]);
         }
         for kind in ["oci-archive", "docker-archive"] {
-            copy(registry, "plain:1", &format!("{kind}:{}/{kind}.tar:example.org/plain:1", folder.display()));
+            copy(registry, "plain:1", &format!("{kind}:{}/{kind}.tar:example.org/plain:1", folder.display()), &[]);
         }
         folder
     }
@@ -123,8 +125,9 @@ fn join((repository, tag): (&str, &str)) -> String {
     format!("{repository}:{tag}")
 }
 
-fn copy(registry: &DockerRegistry, from: &str, to: &str) {
+fn copy(registry: &DockerRegistry, from: &str, to: &str, more: &[&str]) {
     let from = format!("docker://{}/{from}", registry.host());
     let arguments = ["copy", "--insecure-policy", "--all", "--src-tls-verify=false", "--src-no-creds", &from, to];
-    run(&required("skopeo", "skopeo"), &arguments.map(OsStr::new));
+    let arguments: Vec<&OsStr> = arguments.iter().chain(more).map(OsStr::new).collect();
+    run(&required("skopeo", "skopeo"), &arguments);
 }
