@@ -190,7 +190,7 @@ test("an abort ends a pull at once", async () => {
   const whole = image([BASE, TOP]);
   const reference = registry.serve("app:aborted", whole);
   registry.fault = (line) => (line.includes(whole.layers[1].digest) ? { stall: true } : undefined);
-  const failed = await page.evaluate(pullAndFail, { reference, abortAfter: 300 });
+  const failed = await page.evaluate(pullAndFail, { reference, abort: true });
   assert.deepEqual([failed.code, failed.errorClass], ["aborted", "interrupted"]);
   assert.equal(failed.images, 0);
   // The stall lasts until the end of the test.
@@ -227,7 +227,7 @@ test("a Worker that dies fails its layers, and another takes its place", async (
     const { Client, opfs } = window.fetcher;
     const client = new Client({ retry: { attempts: 1 } });
     const failing = client.pull(reference, { to: opfs() }).catch((error) => error.code);
-    await window.until(async () => (await window.files()).some((name) => name.endsWith(".pack")));
+    await window.until(async () => (await window.files()).filter((name) => name.endsWith(".pack")).length === 2);
     window.workers[0].dispatchEvent(new ErrorEvent("error", { message: "out of memory" }));
     const code = await failing;
     const pulled = await client.pull(reference, { to: opfs() });
@@ -383,16 +383,17 @@ async function pullAndRead({ reference }) {
   return result;
 }
 
-async function pullAndFail({ reference, abortAfter }) {
+async function pullAndFail({ reference, abort }) {
   const { Client, opfs } = window.fetcher;
   const client = new Client({ retry: { attempts: 1 } });
   const controller = new AbortController();
   let abortedAt;
-  if (abortAfter !== undefined) {
-    setTimeout(() => {
+  if (abort) {
+    const first = window.until(async () => (await window.files()).some((name) => /^layers.*\.json$/.test(name)));
+    void first.then(() => {
       abortedAt = performance.now();
       controller.abort();
-    }, abortAfter);
+    });
   }
   try {
     await client.pull(reference, { to: opfs(), signal: controller.signal });
