@@ -11,7 +11,7 @@ use oci_fetcher_core::digest::{Algorithm, Digest, Hasher};
 use oci_fetcher_core::entry::{DeviceNumber, EntryPath, Metadata, Timestamp, Xattr, XattrPolicy};
 use oci_fetcher_core::fs::Special;
 use oci_fetcher_core::listing::{Attribute, Listed, Listing, What};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Dev, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, openat, readlinkat, statat};
 
 use super::error::{DiskError, Operation};
 
@@ -91,7 +91,7 @@ struct Reader<'r> {
     /// The root's path, for messages.
     at: &'r Path,
     /// The first name of each file that has several, by device and inode.
-    firsts: BTreeMap<(u64, u64), EntryPath>,
+    firsts: BTreeMap<(Dev, u64), EntryPath>,
     /// Whether later names of a file have lines that name the first.
     lists_links: bool,
     buffer: Vec<u8>,
@@ -128,7 +128,7 @@ impl Reader<'_> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         let first = self.first_name(&stat, kind, &clean);
         let mut metadata = Metadata {
-            mode: Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o7777,
+            mode: widened(Mode::from_raw_mode(stat.st_mode).as_raw_mode()) & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
             mtime: Timestamp { seconds: stat.st_mtime, nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or(0) },
@@ -235,3 +235,8 @@ impl Reader<'_> {
 
 /// Linux's `XATTR_LIST_MAX` and `XATTR_SIZE_MAX`.
 const XATTR_BYTES: usize = 64 << 10;
+
+/// Systems differ in how wide a mode is.
+fn widened(mode: impl Into<u32>) -> u32 {
+    mode.into()
+}
