@@ -143,15 +143,13 @@ test("a signal ends everything that is under way; what was stored stays", async 
 
 test("a sink that is still being opened when the plan ends is ended too", async () => {
   const { log, work } = collecting();
-  let open;
-  const slow = { ...work, consumer: () => new Promise((resolve) => (open = () => resolve(work.consumer()))) };
   const controller = new AbortController();
-  const machine = scripted([{ effects: [{ do: "open", job: 1, index: 0, descriptor }], until: "never" }]);
-  const driving = drive(machine, host(answering({}), work.store, controller.signal), new BlobSinks(slow));
-  setTimeout(() => {
+  const consumer = () => {
     controller.abort();
-    setTimeout(() => open(), 5);
-  }, 5);
+    return new Promise((resolve) => setTimeout(() => resolve(work.consumer()), 5));
+  };
+  const machine = scripted([{ effects: [{ do: "open", job: 1, index: 0, descriptor }], until: "never" }]);
+  const driving = drive(machine, host(answering({}), work.store, controller.signal), new BlobSinks({ ...work, consumer }));
   await assert.rejects(driving, { code: "aborted" });
   assert.deepEqual(log, ["abort"]);
 });

@@ -1,7 +1,7 @@
 // What the native program makes of the same images.
 import { createHash } from "node:crypto";
 import path from "node:path";
-import { NATIVE } from "./programs.mjs";
+import { native } from "./programs.mjs";
 import { run } from "./run.mjs";
 
 /** Runs the native program with an empty home in `folder`. */
@@ -25,7 +25,7 @@ export class Native {
   }
 
   async run(args, options = {}) {
-    return run(NATIVE, args, { env: this.env, ...options });
+    return run(native(), args, { env: this.env, ...options });
   }
 
   /** Pulls into a fresh directory, and returns it. */

@@ -12,17 +12,17 @@ export const PACKAGE = path.join(ROOT, "js");
 /** What `npm ci` in this folder installed. */
 export const MODULES = path.join(PACKAGE, "test/node_modules");
 
-/** The native program, by which everything else is judged. */
-export const NATIVE = required(
-  process.env.OCI_FETCHER ?? path.join(ROOT, "target/release/oci-fetcher"),
-  "cargo build --release -p oci-fetcher",
-);
+/** Returns the native program, by which everything else is judged. */
+export function native() {
+  const program = process.env.OCI_FETCHER ?? path.join(ROOT, "target/release/oci-fetcher");
+  return required(program, "cargo build --release -p oci-fetcher");
+}
 
-/** The servers of the suites. */
-export const REGISTRIES = required(
-  process.env.REGISTRIES ?? path.join(ROOT, "target/release/examples/registries"),
-  "cargo build --release -p oci-fetcher-tests --example registries",
-);
+/** Returns the servers of the suites. */
+export function registries() {
+  const program = process.env.REGISTRIES ?? path.join(ROOT, "target/release/examples/registries");
+  return required(program, "cargo build --release -p oci-fetcher-tests --example registries");
+}
 
 /** Returns Node of this version: 20, 24 or 26. */
 export function node(version) {

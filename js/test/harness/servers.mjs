@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { REGISTRIES, ROOT } from "./programs.mjs";
+import { registries, ROOT } from "./programs.mjs";
 
 /**
  * Starts them; returns their addresses, `requests()`, `renew()` and `stop()`.
@@ -11,7 +11,7 @@ import { REGISTRIES, ROOT } from "./programs.mjs";
  */
 export async function startServers() {
   const folder = process.env.REGISTRIES_FOLDER ?? path.join(ROOT, "target/registries");
-  const child = spawn(REGISTRIES, [folder], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(registries(), [folder], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("close", resolve));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {

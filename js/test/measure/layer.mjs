@@ -2,7 +2,6 @@
 // hashes in the same module, taking turns in one run: medians, in MB/s of output.
 //
 //   node build.mjs --measure && node test/measure/layer.mjs [--chromium]
-import { createHash } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -10,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { startChromium } from "../bundlers/browsers.mjs";
 import { servePages } from "../bundlers/pages.mjs";
-import { tar } from "../image.mjs";
+import { digestOf, tar } from "../image.mjs";
 import { measure } from "./rounds.mjs";
 
 const MODULE = new URL("../../wasm-measure/", import.meta.url);
@@ -28,9 +27,8 @@ function layer() {
   return { plain, blob: gzipSync(plain, { level: 6 }) };
 }
 
-const sha256 = (bytes) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 const { plain, blob } = layer();
-const spec = { digest: sha256(blob), size: blob.length, diffId: sha256(plain), mediaType: "application/vnd.oci.image.layer.v1.tar+gzip" };
+const spec = { digest: digestOf(blob), size: blob.length, diffId: digestOf(plain), mediaType: "application/vnd.oci.image.layer.v1.tar+gzip" };
 
 function tell(where, { decoded, bare, files }) {
   const speed = (seconds) => `${(plain.length / 1e6 / seconds).toFixed(0)} MB/s`;

@@ -23,8 +23,7 @@ function decode(engine, spec, blob) {
     pack.push(decoder.output().slice());
     decoder.clearOutput();
   };
-  for (let at = 0; at < blob.length; at += CHUNK) {
-    const chunk = blob.subarray(at, at + CHUNK);
+  for (const chunk of chunksOf(blob)) {
     decoder.input().set(chunk);
     for (let done = decoder.step(chunk.length); !done; done = decoder.step(0)) take();
   }
@@ -37,13 +36,16 @@ function decode(engine, spec, blob) {
 
 function bare(engine, spec, blob) {
   const layer = new engine.BareLayer();
-  for (let at = 0; at < blob.length; at += CHUNK) {
-    const chunk = blob.subarray(at, at + CHUNK);
+  for (const chunk of chunksOf(blob)) {
     layer.input().set(chunk);
     layer.step(chunk.length);
   }
   const digests = layer.finish();
   if (digests !== `${spec.digest} ${spec.diffId}`) throw new Error(`other bytes were hashed: ${digests}`);
+}
+
+function* chunksOf(blob) {
+  for (let at = 0; at < blob.length; at += CHUNK) yield blob.subarray(at, at + CHUNK);
 }
 
 function timed(work) {
