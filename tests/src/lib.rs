@@ -11,6 +11,7 @@
 //! - [`awkward`] and [`bulk`] are images that a host finds hard to hold, and large ones;
 //! - [`debian`] builds a real image;
 //! - [`process`] runs commands and measures them;
+//! - [`hostile`] is the table of attacks and of what came of them;
 //! - [`compare`] holds two directories against each other, path by path.
 //!
 //! Nothing here returns an error: what a test needs and cannot have ends it, loudly.
@@ -30,6 +31,7 @@ pub mod docker_registry;
 pub mod forward_proxy;
 #[cfg(unix)]
 pub mod gateway;
+pub mod hostile;
 pub mod image;
 #[cfg(unix)]
 pub mod place;
