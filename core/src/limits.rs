@@ -45,6 +45,8 @@ pub struct Limits {
     pub zstd_window: u64,
     /// Pages of a tag listing.
     pub pages: u32,
+    /// Seconds from the first answer to the last, of all plans of one session.
+    pub wall_seconds: u64,
 }
 
 impl Default for Limits {
@@ -67,6 +69,7 @@ impl Default for Limits {
             extension_bytes: EXTENSION_BYTES,
             zstd_window: ZSTD_WINDOW,
             pages: PAGES,
+            wall_seconds: WALL_SECONDS,
         }
     }
 }
@@ -108,3 +111,5 @@ pub const EXTENSION_BYTES: u32 = 1 << 20;
 pub const ZSTD_WINDOW: u64 = 128 << 20;
 /// At a thousand tags a page, ten million tags.
 pub const PAGES: u32 = 10_000;
+/// A day: a hundred gigabytes at ten megabits a second. What takes longer is held open by its peer.
+pub const WALL_SECONDS: u64 = 24 * 60 * 60;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -38,8 +39,6 @@ where
     P: Plan + Send,
     P::Outcome: Send,
 {
-    let began = Instant::now();
-    let now = || Time(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
     let home = session.registry().origin();
     let mut pull = Pull::new(session, plan, now());
     let mut running = Running { host, sinks, home: &home, flows: BTreeMap::new(), answers: FuturesUnordered::new() };
@@ -49,7 +48,7 @@ where
             Next::Wait(until) => {
                 let input = tokio::select! {
                     Some(answer) = running.answers.next() => running.settle(answer?),
-                    () = sleep_until(began, until) => Some(Input::Tick),
+                    () = sleep_until(until) => Some(Input::Tick),
                 };
                 if let Some(input) = input {
                     pull.handle(input, now());
@@ -65,10 +64,18 @@ where
     }
 }
 
-async fn sleep_until(began: Instant, until: Option<Time>) {
-    match until {
-        Some(Time(millis)) => tokio::time::sleep_until((began + Duration::from_millis(millis)).into()).await,
-        None => pending().await,
+/// The clock that all plans share: tokens outlive a plan.
+fn now() -> Time {
+    Time(u64::try_from(ORIGIN.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+async fn sleep_until(until: Option<Time>) {
+    match until.map(|until| ORIGIN.checked_add(Duration::from_millis(until.0))) {
+        Some(Some(until)) => tokio::time::sleep_until(until.into()).await,
+        // Never, or beyond what the clock can express.
+        None | Some(None) => pending().await,
     }
 }
 

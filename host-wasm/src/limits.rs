@@ -45,6 +45,7 @@ limits! {
     "extensionBytes" extension_bytes,
     "zstdWindow" zstd_window,
     "pages" pages,
+    "wallSeconds" wall_seconds,
 }
 
 /// Reads limits; those that are not named keep their defaults.

@@ -100,7 +100,7 @@ class Running {
       let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        if (until !== null) timer = setTimeout(resolve, Math.max(0, until - now()));
+        if (until !== null) timer = setTimeout(resolve, Math.min(Math.max(0, until - now()), LONGEST_TIMER));
       });
       this.#wake = undefined;
       clearTimeout(timer);
@@ -275,3 +275,6 @@ class Running {
 function now(): number {
   return Math.ceil(performance.now());
 }
+
+/** Timers overflow beyond 31 bits of milliseconds, and then go off at once. Waking early does no harm. */
+const LONGEST_TIMER = 2 ** 31 - 1;

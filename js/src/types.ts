@@ -38,6 +38,7 @@ export interface Limits {
   readonly extensionBytes: number;
   readonly zstdWindow: number;
   readonly pages: number;
+  readonly wallSeconds: number;
 }
 
 /** How a request that failed for a passing reason is tried again; pauses in milliseconds. */

@@ -8,6 +8,7 @@ use oci_fetcher_tests::content::{Blob, Content};
 use oci_fetcher_tests::image::{Compression, Image, Index, Layer, Manifest};
 use oci_fetcher_tests::place::Place;
 use oci_fetcher_tests::process::Measured;
+use oci_fetcher_tests::program;
 use oci_fetcher_tests::registry::{Action, Issuer, Method, Options, Registry, Rule};
 use oci_fetcher_tests::tls::Authority;
 
@@ -146,6 +147,42 @@ fn nobody_is_waited_for_without_end() {
     // Slow is not the same as still.
     let slow = stalling("/v2/app/blobs/*", Action::Slice { bytes: 10, pause: Duration::from_millis(5) });
     place.pull(&source(&slow), "out", &["--no-progress-timeout", "5s"]).expect_code(0);
+}
+
+#[test]
+fn a_drip_that_never_stands_still_is_ended_all_the_same() {
+    let place = Place::new();
+    let mut content = Content::new();
+    content.push("app", "1", image());
+    let drip = Action::Slice { bytes: 1, pause: Duration::from_millis(100) };
+    let options = Options::new().rule(Rule::on(Method::Get, "/v2/app/blobs/*").then(drip));
+    let registry = Registry::start(content, options);
+    let source = format!("{}/app:1", registry.host());
+    let refused = place.pull(&source, "out", &["--max-wall-seconds", "1"]).expect_code(7);
+    assert!(refused.stderr_text().contains("--max-wall-seconds"), "{refused:?}");
+    assert!(refused.elapsed < Duration::from_secs(30), "{refused:?}");
+    assert!(!place.path("out").exists());
+}
+
+#[test]
+fn the_readme_names_every_limit_with_its_default() {
+    let readme = include_str!("../../README.md");
+    let help = program::command(Place::new().root()).args(["pull", "--help"]).output().expect("it starts");
+    let help = String::from_utf8(help.stdout).expect("text");
+    let options: Vec<(&str, &str)> = help
+        .split("\n      --max-")
+        .skip(1)
+        .map(|option| {
+            let name = option.split_whitespace().next().expect("a name");
+            let (_, default) = option.split_once("[default: ").expect("a default");
+            (name, default.split(']').next().expect("its end"))
+        })
+        .collect();
+    assert!(options.len() > 15, "{options:?}");
+    for (name, default) in options {
+        let row = format!("| `--max-{name}` | {default} |");
+        assert!(readme.contains(&row), "README has no row that begins with {row}");
+    }
 }
 
 #[test]

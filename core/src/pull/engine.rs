@@ -26,6 +26,8 @@ pub struct Engine {
     pub(super) events: VecDeque<Event>,
     next_job: u64,
     pub(super) now: Time,
+    /// When the first answer came. Before, the host's deadlines bound the wait.
+    began: Option<Time>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,11 +117,30 @@ impl Engine {
             events: VecDeque::new(),
             next_job: 0,
             now,
+            began: None,
         }
     }
 
-    pub(super) fn into_session(self) -> Session {
+    pub(super) fn into_session(mut self) -> Session {
+        let took = self.began.map_or(0, |began| self.now.milliseconds_since(began));
+        self.session.spent = self.session.spent.saturating_add(took);
         self.session
+    }
+
+    /// Takes note of the time; an error once the session has taken longer than it may.
+    pub(super) fn advance(&mut self, now: Time) -> Result<(), PullError> {
+        self.now = now;
+        self.began.get_or_insert(now);
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        let limit = self.session.limits.wall_seconds;
+        Err(PullError::Limit { what: "the pull's time in seconds".to_owned(), limit, option: "--max-wall-seconds" })
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let allowed = self.session.limits.wall_seconds.saturating_mul(1_000);
+        Some(self.began?.after(allowed.saturating_sub(self.session.spent)))
     }
 
     pub(super) fn next_effect(&mut self) -> Option<Effect> {
@@ -135,7 +156,7 @@ impl Engine {
             State::Backoff(until) => Some(until),
             State::Sent | State::Streaming | State::AwaitingToken(_) => None,
         });
-        wakes.min()
+        wakes.chain(self.deadline()).min()
     }
 
     pub(super) fn abort_all(&mut self) {
@@ -213,8 +234,7 @@ impl Engine {
         job
     }
 
-    pub(super) fn handle(&mut self, input: Input, now: Time) {
-        self.now = now;
+    pub(super) fn handle(&mut self, input: Input) {
         match input {
             Input::Tick => {}
             Input::Found { job, bytes } => {

@@ -161,7 +161,10 @@ impl<P: Plan> Pull<P> {
         if !matches!(self.state, State::Running) {
             return;
         }
-        self.engine.handle(input, now);
+        if let Err(late) = self.engine.advance(now) {
+            return self.settle(Some(Err(late)));
+        }
+        self.engine.handle(input);
         self.advance();
     }
 

@@ -35,6 +35,8 @@ pub struct Session {
     pub(super) authorizations: Authorizations,
     pub(super) random: Random,
     pub(super) short_accept: bool,
+    /// Milliseconds that earlier plans took.
+    pub(super) spent: u64,
 }
 
 impl Session {
@@ -52,6 +54,7 @@ impl Session {
             retry: RetryPolicy::default(),
             random: Random(0),
             short_accept: false,
+            spent: 0,
         }
     }
 
@@ -68,6 +71,7 @@ impl Session {
             retry: RetryPolicy::default(),
             random: Random(0),
             short_accept: false,
+            spent: 0,
         }
     }
 

@@ -221,3 +221,32 @@ fn cancelling_aborts_what_is_under_way() {
     assert!(matches!(scenario.effect(), Effect::Abort { job: aborted } if aborted == job));
     assert!(matches!(scenario.error(), PullError::Cancelled));
 }
+
+#[test]
+fn a_peer_that_drips_is_left_once_the_session_took_its_time() {
+    let list = [blob(b"0123456789"), blob(b"abcdefghij")];
+    let limits = Limits { wall_seconds: 60, ..Limits::default() };
+    let plan = |list: &[Arc<Descriptor>]| Blobs::new(list.to_vec(), NonZeroUsize::MIN);
+    let mut scenario = Scenario::new(session("registry.example/a:1").limits(limits), plan(&list[..1]));
+    let job = open(&mut scenario, 0);
+    scenario.get(&blob_url(&list[0]));
+    scenario.now = Time(40_000);
+    scenario.head(job, 200, &[]);
+    assert!(matches!(scenario.effect(), Effect::Accept { .. }));
+    scenario.input(Input::BodyEnd { job, held: 10 });
+    assert!(matches!(scenario.effect(), Effect::Seal { .. }));
+    scenario.input(Input::Sealed { job, verdict: Verdict::Verified });
+    scenario.end().expect("within its time");
+    // The next plan has what the first one left.
+    let session = scenario.pull.into_session();
+    let mut scenario = Scenario { pull: Pull::new(session, plan(&list[1..]), Time(100_000)), ..scenario };
+    scenario.now = Time(100_000);
+    let job = open(&mut scenario, 0);
+    scenario.get(&blob_url(&list[1]));
+    scenario.head(job, 200, &[]);
+    assert!(matches!(scenario.effect(), Effect::Accept { .. }));
+    assert_eq!(scenario.sleep(), 20_000, "nothing but the end is waited for");
+    let error = scenario.error();
+    assert_eq!((error.class(), error.code()), (Class::Refused, "limit"));
+    assert!(error.advice().is_some_and(|advice| advice.contains("--max-wall-seconds")), "{error}");
+}

@@ -76,6 +76,10 @@ pub(crate) struct LimitOptions {
     /// Pages of a tag listing
     #[arg(long, value_name = "N", default_value_t = limits::PAGES, hide_short_help = true)]
     max_pages: u32,
+
+    /// Seconds that a pull may take
+    #[arg(long, value_name = "N", default_value_t = limits::WALL_SECONDS, hide_short_help = true)]
+    max_wall_seconds: u64,
 }
 
 impl From<&LimitOptions> for Limits {
@@ -98,6 +102,7 @@ impl From<&LimitOptions> for Limits {
             extension_bytes: options.max_extension_bytes.0,
             zstd_window: options.max_zstd_window.0,
             pages: options.max_pages,
+            wall_seconds: options.max_wall_seconds,
         }
     }
 }
