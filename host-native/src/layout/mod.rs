@@ -115,8 +115,11 @@ impl LayoutWriter {
         loop {
             attempts += 1;
             match Self::open_once(path, limits) {
-                // Another process may have created the directory, failed, and removed it again.
-                Err(LayoutError::Removed { .. }) if attempts < ATTEMPTS => {}
+                // Other processes may have created the directory, failed, and removed it again, or
+                // another just now makes a layout of it: the next look tells.
+                Err(LayoutError::Removed { .. } | LayoutError::NotALayout { .. }) if attempts < ATTEMPTS => {
+                    std::thread::sleep(BETWEEN_ATTEMPTS);
+                }
                 result => return result,
             }
         }
@@ -350,6 +353,8 @@ const BLOBS: &str = "blobs";
 
 /// How often a destination that changes while it is looked at is looked at again.
 const ATTEMPTS: u32 = 5;
+/// Making a layout takes less.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 /// Tells whether a directory holds nothing but what killed exports leave behind.
 fn is_vacant(path: &Path) -> io::Result<bool> {
