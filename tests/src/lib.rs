@@ -11,6 +11,7 @@
 //! - [`awkward`] and [`bulk`] are images that a host finds hard to hold, and large ones;
 //! - [`debian`] builds a real image;
 //! - [`process`] runs commands and measures them;
+//! - [`fuzz`] is what must hold for any bytes whatever, and [`corpus`] the bytes to begin with;
 //! - [`hostile`] is the table of attacks and of what came of them;
 //! - [`compare`] holds two directories against each other, path by path.
 //!
@@ -24,11 +25,13 @@ pub mod bulk;
 #[cfg(unix)]
 pub mod compare;
 pub mod content;
+pub mod corpus;
 #[cfg(unix)]
 pub mod debian;
 #[cfg(unix)]
 pub mod docker_registry;
 pub mod forward_proxy;
+pub mod fuzz;
 #[cfg(unix)]
 pub mod gateway;
 pub mod hostile;

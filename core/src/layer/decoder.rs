@@ -145,7 +145,8 @@ impl LayerDecoder {
         if left == 0 && !self.pending.is_empty() {
             self.tar_hasher.update(self.inflate.buffered());
         }
-        self.pending.start = self.pending.end - left;
+        // Once all was seen, nothing may point into a buffer that input passes by from now on.
+        self.pending = if left == 0 { 0..0 } else { self.pending.end - left..self.pending.end };
         Ok(event)
     }
 

@@ -112,6 +112,23 @@ fn chunked_equals_whole() {
 }
 
 #[test]
+fn a_plain_layer_may_begin_as_compressed_ones_do() {
+    for name in ["Program", "README", "(a", "\u{1f}"] {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &b"abc"[..]).expect("memory");
+        let tar = builder.into_inner().expect("memory");
+        for (split, second) in (1..=4).flat_map(|split| (split..=tar.len()).map(move |second| (split, second))) {
+            let pieces = [&tar[..split], &tar[split..second], &tar[second..]];
+            let (made, _) = decode(spec(&tar, &tar), pieces).expect("well-formed");
+            assert_eq!(made[0].content.as_deref(), Some(&b"abc"[..]), "{name}, split at {split} and {second}");
+        }
+    }
+}
+
+#[test]
 fn every_flip_and_every_cut_is_an_error() {
     let tar = tar();
     for (compression, blob) in blobs() {
