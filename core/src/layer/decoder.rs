@@ -145,7 +145,8 @@ impl LayerDecoder {
         if left == 0 && !self.pending.is_empty() {
             self.tar_hasher.update(self.inflate.buffered());
         }
-        self.pending.start = self.pending.end - left;
+        // What passes by empties the buffer, so nothing may point behind its start then.
+        self.pending = if left == 0 { 0..0 } else { self.pending.end - left..self.pending.end };
         Ok(event)
     }
 
