@@ -112,6 +112,8 @@ pub(super) fn read(
     let link = reader.name("linkpath", pax.link_path.take(), extensions.long_link, header.link_name().into())?;
     let (size, content) = reader.content(flag, &mut pax)?;
 
+    reader.check_numbers(&pax)?;
+
     let position = reader.position;
     let marked = |path, kind| Outcome::Entry(Entry { path, kind, metadata: Metadata::IMPLIED });
     let mut skipped = Vec::new();
@@ -168,6 +170,8 @@ impl Reader<'_> {
             return Err(TarError::Sparse { position, reason: "records of a sparse file for another kind of member" });
         }
         if !is_file && flag != MemberKind::GnuSparse {
+            // It counts for nothing, but what is no number is no header.
+            pax.size.map_or_else(|| self.header.size(), Ok)?;
             return Ok((0, Content::Nothing));
         }
         let stored = pax.size.map_or_else(|| self.header.size(), Ok)?;
@@ -265,6 +269,18 @@ impl Reader<'_> {
             mtime,
             xattrs,
         })
+    }
+
+    /// Checks the numbers of the header, also where they count for nothing, as those of a hard link:
+    /// every other reader refuses what is none.
+    fn check_numbers(&self, pax: &PaxRecords) -> Result<(), TarError> {
+        self.header.mode()?;
+        pax.uid.map_or_else(|| self.header.uid(), Ok)?;
+        pax.gid.map_or_else(|| self.header.gid(), Ok)?;
+        if pax.mtime.is_none() {
+            self.header.mtime()?;
+        }
+        Ok(())
     }
 
     fn owner(&self, id: u64, field: &'static str) -> Result<u32, TarError> {

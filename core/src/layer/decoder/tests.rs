@@ -111,6 +111,32 @@ fn chunked_equals_whole() {
     }
 }
 
+/// The name of a pax header, and other names, begin as a skippable zstd frame does.
+#[test]
+fn a_plain_tar_may_begin_like_a_magic_number() {
+    for name in ["PaxHeaders/x", "P*M", "(\u{b5}", "_"] {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).expect("short");
+        header.set_size(5);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_cksum();
+        let mut tar = header.as_bytes().to_vec();
+        tar.extend_from_slice(b"hello");
+        tar.resize(4 * 512, 0);
+        let whole = decode(spec(&tar, &tar), [&tar[..]]).expect("well-formed");
+        for first in 0..6 {
+            let (first, rest) = tar.split_at(first);
+            let after = rest.split_at(512 - first.len());
+            let split = decode(spec(&tar, &tar), [first, after.0, after.1]).expect("well-formed");
+            assert_eq!(split, whole, "{name}, {} bytes first", first.len());
+        }
+        assert_eq!(decode(spec(&tar, &tar), tar.chunks(1)).expect("well-formed"), whole, "{name}, byte by byte");
+    }
+}
+
 #[test]
 fn a_plain_layer_may_begin_as_compressed_ones_do() {
     for name in ["Program", "README", "(a", "\u{1f}"] {

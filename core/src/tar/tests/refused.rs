@@ -105,6 +105,21 @@ fn refuses_malformed_headers() {
             "tar-checksum",
         ),
         (
+            "33 a symlink's size that is no number",
+            vec![with(link(b'2', "a", "x"), SIZE, b"@\0\0\0\0\0\0\0\0\0\0\x05").into()],
+            "tar-number",
+        ),
+        (
+            "10 a hard link's time that is no number",
+            vec![file("a", ""), with(link(b'1', "b", "a"), MTIME, b"00000000008\0").into()],
+            "tar-number",
+        ),
+        (
+            "21 a whiteout's user that is no number",
+            vec![with(header(b'0', ".wh.a", 0), UID, b"root\0\0\0\0").into()],
+            "tar-number",
+        ),
+        (
             "36 a zero block and then data",
             vec![file("a", ""), END[..BLOCK].into(), file("b", "")],
             "tar-data-after-zero-block",
