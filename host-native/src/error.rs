@@ -78,6 +78,8 @@ pub enum Error {
         limit: u64,
         /// The command line's option that raises it.
         option: &'static str,
+        /// The stable code, which is the core's.
+        code: &'static str,
     },
     /// What was pulled as an image cannot be unpacked.
     #[error("{digest} cannot be unpacked")]
@@ -145,16 +147,20 @@ impl Error {
 
     /// Turns the error of unpacking into any file system into this one.
     pub(crate) fn from_unpack<E: Into<Self>>(error: UnpackError<E>) -> Self {
-        let (what, limit, option) = match error {
+        let (what, limit, option, code) = match error {
             UnpackError::Tree(error) => return error.into(),
             UnpackError::FileSystem(error) => return error.into(),
-            UnpackError::Entries { limit } => ("the entries of all layers", limit, "--max-entries"),
-            UnpackError::OutputBytes { limit } => ("the bytes of all layers' files", limit, "--max-output-bytes"),
-            UnpackError::TreeBytes { limit } => ("the bytes of the merged tree in memory", limit, "--max-tree-bytes"),
+            UnpackError::Entries { limit } => ("the entries of all layers", limit, "--max-entries", "limit-entries"),
+            UnpackError::OutputBytes { limit } => {
+                ("the bytes of all layers' files", limit, "--max-output-bytes", "limit-output-bytes")
+            }
+            UnpackError::TreeBytes { limit } => {
+                ("the bytes of the merged tree in memory", limit, "--max-tree-bytes", "limit-tree-bytes")
+            }
             UnpackError::OutOfOrder { what } => return Self::Internal(format!("operations came out of order: {what}")),
             _ => return Self::internal("unpacking failed in a new way"),
         };
-        Self::Limit { what, limit, option }
+        Self::Limit { what, limit, option, code }
     }
 
     /// Returns the blob whose stored bytes were wrong and have been discarded.
@@ -210,7 +216,7 @@ impl Explain for Error {
     fn code(&self) -> &'static str {
         match (self.explain(), self) {
             (_, Self::NoCachePlace) => "no-cache-place",
-            (_, Self::Limit { .. }) => "limit-exceeded",
+            (_, Self::Limit { code, .. }) => code,
             (_, Self::Stream { source, .. }) if is_full(source) => "disk-full",
             (_, Self::Stream { .. }) => "stream",
             (_, Self::Usage(_)) => "usage",

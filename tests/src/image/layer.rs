@@ -194,6 +194,32 @@ impl Layer {
         self.raw(bytes)
     }
 
+    /// Adds a member whose header `change` made by hand, up to the checksum, which is set after it.
+    ///
+    /// What `change` gets is a header in ustar format of mode 0644, owner 0:0 and time [`MODIFIED`], with
+    /// this name, which must fit, and with the payload's size.
+    #[must_use]
+    pub fn raw_member(
+        self,
+        kind: EntryType,
+        path: impl AsRef<[u8]>,
+        change: impl FnOnce(&mut Header),
+        payload: impl AsRef<[u8]>,
+    ) -> Self {
+        let (path, payload) = (path.as_ref(), payload.as_ref());
+        let mut header = Header::new_ustar();
+        header.as_old_mut().name[..path.len()].copy_from_slice(path);
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(MODIFIED.unsigned_abs());
+        header.set_size(payload.len() as u64);
+        change(&mut header);
+        header.set_cksum();
+        self.raw_header(&header, payload)
+    }
+
     /// Adds a header as it is, its checksum too, and a payload that is padded to whole blocks.
     #[must_use]
     pub fn raw_header(self, header: &Header, payload: impl AsRef<[u8]>) -> Self {
