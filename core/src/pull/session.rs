@@ -7,7 +7,7 @@ use crate::credentials::Credential;
 use crate::limits::Limits;
 use crate::reference::Reference;
 use crate::token::{BearerChallenge, TokenError};
-use crate::url::{Scheme, Url};
+use crate::url::{AddressPolicy, Scheme, Url};
 
 /// Whether, and how, the network is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub struct Session {
     pub(super) authorizations: Authorizations,
     pub(super) random: Random,
     pub(super) short_accept: bool,
+    pub(super) addresses: AddressPolicy,
 }
 
 impl Session {
@@ -52,6 +53,7 @@ impl Session {
             retry: RetryPolicy::default(),
             random: Random(0),
             short_accept: false,
+            addresses: AddressPolicy::default(),
         }
     }
 
@@ -68,6 +70,7 @@ impl Session {
             retry: RetryPolicy::default(),
             random: Random(0),
             short_accept: false,
+            addresses: AddressPolicy::default(),
         }
     }
 
@@ -97,6 +100,17 @@ impl Session {
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Sets where the registry may lead: by redirects, realms, and addresses of foreign layers.
+    ///
+    /// Here, the text of an address is checked. What a name resolves to is the host's to check, with
+    /// [`Bounds`](crate::url::Bounds).
+    #[must_use]
+    pub fn addresses(mut self, policy: AddressPolicy) -> Self {
+        self.addresses = policy;
+        self.authorizations.lead(policy);
         self
     }
 
