@@ -11,7 +11,7 @@
 pub struct Limits {
     /// Bytes of one manifest or index.
     pub manifest_bytes: u64,
-    /// Descriptors in one index.
+    /// Descriptors in one index, and in all indexes below one reference together.
     pub index_entries: u32,
     /// Indexes inside indexes, the first included.
     pub index_depth: u32,

@@ -14,6 +14,7 @@
 //! - In paths and queries, characters outside the grammar are percent-encoded and a malformed `%` is
 //!   kept, as signed URLs need it.
 
+mod bounds;
 mod error;
 pub(crate) mod host;
 mod reach;
@@ -21,6 +22,7 @@ mod reach;
 use std::fmt;
 use std::str::FromStr;
 
+pub use bounds::{AddressPolicy, Bounds};
 pub use error::{UrlError, UrlProblem};
 use host::Authority;
 pub use reach::Reach;

@@ -59,6 +59,7 @@ pub use oci_fetcher_core::pull::{Note, RetryPolicy};
 pub use oci_fetcher_core::reference::Reference;
 pub use oci_fetcher_core::report::Report;
 pub use oci_fetcher_core::source::Source;
+pub use oci_fetcher_core::url::AddressPolicy;
 pub use options::{Auth, CachePolicy, Destination, NetworkUse, PlainHttp, Platforms, PullOptions};
 pub use pulled::{Checked, Counts, Got, GotFile, ImageInfo, Pulled, RawManifest, Referrers};
 pub use staging::Existing;

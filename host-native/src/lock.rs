@@ -11,6 +11,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::cache::no_follow;
+
 /// A lock without a sign of life for this long belongs to nobody. Owners refresh theirs far more
 /// often, and hold them for seconds.
 pub(crate) const STALE: Duration = Duration::from_secs(60);
@@ -125,10 +127,16 @@ fn clear_stale(path: &Path) -> std::io::Result<bool> {
     Ok(true)
 }
 
+/// Reads the owner's name, without following a link or waiting for a FIFO: neither names an owner.
 fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(1024).read_to_string(&mut text)?;
-    Ok(text)
+    let mut options = OpenOptions::new();
+    no_follow(options.read(true));
+    let mut bytes = Vec::new();
+    match options.open(path).and_then(|file: File| file.take(1024).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+        Err(_) => Ok(String::new()),
+    }
 }
 
 /// Names this process: number, and the boot and namespace within which that number means something.
@@ -206,6 +214,19 @@ mod tests {
         assert!(LockFile::try_acquire(&path).expect("no fault").is_none());
         file.set_modified(SystemTime::now() - NAMELESS * 2).expect("settable");
         assert!(LockFile::try_acquire(&path).expect("no fault").is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_names_no_owner() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (link, pipe) = (folder.path().join("link"), folder.path().join("pipe"));
+        std::os::unix::fs::symlink("/dev/zero", &link).expect("writable");
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("writable");
+        for path in [link, pipe] {
+            assert!(LockFile::try_acquire(&path).expect("no fault").is_none());
+        }
     }
 
     #[test]

@@ -85,7 +85,11 @@ impl Engine {
                 }
                 Ok(_) | Err(_) => {
                     self.effects.push_back(Effect::Refuse { job });
-                    return self.without_range(job);
+                    if stream.ranged && stream.held > 0 {
+                        return self.without_range(job);
+                    }
+                    let reason = "a part of the blob came where all of it was asked for".to_owned();
+                    return self.end(job, PullError::Protocol { request: name, reason });
                 }
             },
             status => {
@@ -109,7 +113,7 @@ impl Engine {
 
     fn redirected(&mut self, job: JobId, head: &ResponseHead) {
         let Some(exchange) = self.exchanges.get_mut(&job) else { return };
-        match redirect::follow(&self.session.registry, &exchange.at, head.headers.get("Location"), exchange.hops) {
+        match redirect::follow(&self.session, &exchange.at, head.headers.get("Location"), exchange.hops) {
             Ok(target) => {
                 exchange.at = target;
                 exchange.hops += 1;
@@ -123,7 +127,7 @@ impl Engine {
     fn elsewhere(&mut self, job: JobId) {
         let Some(exchange) = self.exchanges.get_mut(&job) else { return };
         if let Some(url) = exchange.next_elsewhere() {
-            match redirect::check(&self.session.registry, &exchange.start, &url) {
+            match redirect::check(&self.session, &exchange.start, &url) {
                 Ok(()) => exchange.go_elsewhere(url),
                 Err(reason) => {
                     let (request, target) = (exchange.name(), url.redacted().to_owned());
@@ -164,8 +168,8 @@ impl Engine {
 
     pub(super) fn trouble(&mut self, job: JobId, trouble: Trouble, retry_after: Option<u64>) {
         let Some(exchange) = self.exchanges.get_mut(&job) else { return };
-        let failures = exchange.count_failure();
-        let Some(pause) = self.session.retry.pause(failures, retry_after, &mut self.session.random) else {
+        let streak = exchange.count_failure(self.now);
+        let Some(pause) = self.session.retry.pause(streak, retry_after, &mut self.session.random) else {
             let error = exchange.give_up(trouble);
             return self.end(job, error);
         };

@@ -7,7 +7,7 @@ use crate::token::{
     Acquisition, Authorization, BearerChallenge, Challenger, Grant, Token, TokenError, TokenKey, TokenRequest,
     TokenStore, acquire,
 };
-use crate::url::Origin;
+use crate::url::{AddressPolicy, Origin};
 
 /// The credential of the registry's own origin, and what every origin was found to want.
 ///
@@ -21,6 +21,7 @@ pub(super) struct Authorizations {
     learned: SortedMap<Origin, Learned>,
     /// Where the caller has tokens asked for, whatever the registry says.
     endpoint: Option<BearerChallenge>,
+    addresses: AddressPolicy,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -48,12 +49,18 @@ pub(super) enum Access {
 impl Authorizations {
     pub(super) fn new(home: Origin) -> Self {
         let (store, learned) = (TokenStore::default(), SortedMap::default());
-        Self { home, credential: Credential::Anonymous, store, learned, endpoint: None }
+        let addresses = AddressPolicy::default();
+        Self { home, credential: Credential::Anonymous, store, learned, endpoint: None, addresses }
     }
 
     /// Sets the registry's own origin.
     pub(super) fn at(&mut self, home: Origin) {
         self.home = home;
+    }
+
+    /// Sets where challenges may lead.
+    pub(super) fn lead(&mut self, policy: AddressPolicy) {
+        self.addresses = policy;
     }
 
     /// Sets the credential for the registry's own origin.
@@ -63,7 +70,7 @@ impl Authorizations {
 
     /// Has tokens for the registry's own origin asked for at an endpoint that the caller names.
     pub(super) fn ask_at(&mut self, endpoint: BearerChallenge) -> Result<(), TokenError> {
-        acquire(&endpoint, &self.credential, &self.home, Challenger::Caller)?;
+        acquire(&endpoint, &self.credential, &self.home, Challenger::Caller, self.addresses)?;
         self.endpoint = Some(endpoint);
         Ok(())
     }
@@ -71,7 +78,7 @@ impl Authorizations {
     /// Returns how to ask the endpoint that the caller has named for tokens of an origin, if so.
     fn at_endpoint(&self, origin: &Origin) -> Result<Option<Box<TokenRequest>>, TokenError> {
         let Some(endpoint) = self.endpoint.as_ref().filter(|_| *origin == self.home) else { return Ok(None) };
-        Ok(match acquire(endpoint, &self.credential, origin, Challenger::Caller)? {
+        Ok(match acquire(endpoint, &self.credential, origin, Challenger::Caller, self.addresses)? {
             Acquisition::Ask(request) => Some(request),
             Acquisition::Present(_) => None,
         })
@@ -140,7 +147,7 @@ impl Authorizations {
     /// Learns that an origin wants a token for `challenge`, and that the present one is no good.
     pub(super) fn learn_bearer(&mut self, origin: &Origin, challenge: &BearerChallenge) -> Result<(), TokenError> {
         let challenger = if *origin == self.home { Challenger::Registry } else { Challenger::Elsewhere };
-        let wants = match acquire(challenge, self.credential(origin), origin, challenger)? {
+        let wants = match acquire(challenge, self.credential(origin), origin, challenger, self.addresses)? {
             Acquisition::Present(token) => Wants::Token(token),
             Acquisition::Ask(request) => {
                 // Which token was refused does not matter: every exchange is sent with the present

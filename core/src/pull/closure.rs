@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effect::JobId;
 use super::engine::{Engine, Event};
+use super::entries::Entries;
 use super::error::PullError;
 use super::fetched::{self, Fetched, unusable};
 use super::load::{Kind, Load};
@@ -23,6 +24,8 @@ pub struct Closure {
     seen: BTreeSet<String>,
     /// Blobs that are listed, as digest, space and diff_id.
     listed: BTreeSet<String>,
+    /// Entries of all indexes.
+    entries: Entries,
     outcome: ClosureOutcome,
     top: Option<Fetched>,
 }
@@ -67,6 +70,7 @@ impl Closure {
             active: SortedMap::default(),
             seen: BTreeSet::new(),
             listed: BTreeSet::new(),
+            entries: Entries::default(),
             outcome: ClosureOutcome::default(),
             top: Some(top),
         }
@@ -84,6 +88,7 @@ impl Closure {
                         option: "--max-index-depth",
                     });
                 }
+                self.entries.add(index.manifests.len(), engine)?;
                 for entry in &index.manifests {
                     if !self.seen.insert(entry.digest.to_string()) {
                         continue;

@@ -30,6 +30,9 @@ pub struct Engine {
     began: Option<Time>,
 }
 
+/// Addresses beside the registry where one blob is looked for; images have one.
+const MAX_ELSEWHERE: usize = 8;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Local {
     LookUp,
@@ -213,7 +216,7 @@ impl Engine {
     /// [`Event::Sealed`] where the sink refused the bytes.
     pub(super) fn stream(&mut self, job: JobId, descriptor: &Descriptor, held: u64) {
         let url = self.session.url(&format!("blobs/{}", descriptor.digest));
-        let elsewhere = descriptor.urls.iter().filter_map(|url| Url::parse(url).ok()).collect();
+        let elsewhere = descriptor.urls.iter().filter_map(|url| Url::parse(url).ok()).take(MAX_ELSEWHERE).collect();
         let stream = Stream::new(descriptor.digest.clone(), descriptor.size, held, elsewhere);
         self.exchanges.insert(job, Exchange::new(Purpose::Stream(stream), Method::Get, url, None));
         self.send(job);
@@ -322,6 +325,7 @@ impl Engine {
             }
         };
         exchange.state = State::Sent;
+        exchange.sent = self.now;
         exchange.attempts += 1;
         self.effects.push_back(Effect::Note(Note::Request { request: exchange.name() }));
         self.effects.push_back(match &exchange.purpose {

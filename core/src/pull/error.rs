@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::effect::{Failure, FailureKind};
+use super::redirect::OUT_OF_REACH;
 use crate::digest::Digest;
 use crate::error::{Class, Explain};
 use crate::manifest::ManifestError;
@@ -324,7 +325,7 @@ impl Explain for PullError {
                 FailureKind::Broken if is_plain(request) => WANTS_TLS,
                 FailureKind::TimedOut | FailureKind::Broken => "try again; what was fetched is kept",
                 FailureKind::TooLarge => "raise --max-manifest-bytes or --max-config-bytes if the content is trusted",
-                FailureKind::Forbidden => "the registry sent us to an address that it has no business with",
+                FailureKind::Forbidden => IF_MEANT,
             },
             Self::Limit { option, .. } => {
                 return Some(format!("raise it with {option} if the content is trusted").into());
@@ -335,11 +336,16 @@ impl Explain for PullError {
             Self::Token { source, .. } => return source.advice(),
             Self::Manifest { source, .. } => return source.advice(),
             Self::Protocol { .. } => "check that this is a registry; if it is one, tell who runs it what it answers",
+            Self::Redirect { reason: OUT_OF_REACH, .. } => IF_MEANT,
             Self::Redirect { .. } => "tell who runs the registry: no client follows it there",
             Self::Algorithm { .. } | Self::Stale { .. } | Self::Cancelled => return None,
         }))
     }
 }
+
+/// Where only the policy on addresses stands against a registry.
+const IF_MEANT: &str =
+    "the registry leads into this machine's own network; if it is meant to, pass --insecure-any-address";
 
 /// Tells whether a request went out in plain http.
 fn is_plain(request: &str) -> bool {

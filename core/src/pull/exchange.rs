@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::effect::Failure;
 use super::error::PullError;
-use super::retry::PROGRESS_BYTES;
+use super::retry::{PROGRESS_BYTES, Streak};
 use crate::digest::Digest;
 use crate::request::Method;
 use crate::sanitise::{EXCERPT_CHARS, sanitise};
@@ -30,6 +30,10 @@ pub(super) struct Exchange {
     pub(super) foreign: bool,
     pub(super) attempts: u32,
     failures: u32,
+    /// When the present attempt was sent, after redirects and refreshes of tokens the last time.
+    pub(super) sent: Time,
+    /// When the first of the failed attempts was sent.
+    failing_since: Time,
     /// Tokens asked for since it last succeeded; the second refusal in a row is final.
     pub(super) refreshes: u32,
     /// Whether a refusal by a redirect's target has been answered by beginning again.
@@ -106,6 +110,8 @@ impl Exchange {
             foreign: false,
             attempts: 0,
             failures: 0,
+            sent: Time(0),
+            failing_since: Time(0),
             refreshes: 0,
             began_again: false,
             generation: 0,
@@ -140,15 +146,20 @@ impl Exchange {
     }
 
     /// Counts a failure; a stream that got on meanwhile counts from one again.
-    pub(super) fn count_failure(&mut self) -> u32 {
+    pub(super) fn count_failure(&mut self, now: Time) -> Streak {
         if let Purpose::Stream(stream) = &mut self.purpose
             && stream.held >= stream.marked.saturating_add(PROGRESS_BYTES)
         {
             stream.marked = stream.held;
             self.failures = 0;
+            // What was well spent does not count.
+            self.sent = now;
+        }
+        if self.failures == 0 {
+            self.failing_since = self.sent;
         }
         self.failures += 1;
-        self.failures
+        Streak { failures: self.failures, lasting: now.milliseconds_since(self.failing_since) }
     }
 
     /// Returns the first line of what a TLS server says to plain HTTP, if a 400 has this body.

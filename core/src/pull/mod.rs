@@ -38,6 +38,7 @@ mod blobs;
 mod closure;
 mod effect;
 mod engine;
+mod entries;
 mod error;
 mod exchange;
 mod fetched;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effect::{Effect, JobId};
 use super::engine::{Engine, Event};
+use super::entries::Entries;
 use super::error::PullError;
 use super::fetched::{self, Fetched, unusable};
 use super::load::{Kind, Load};
@@ -81,6 +82,8 @@ pub struct Resolve {
     /// Candidates not yet tried, the next one last, each with the number of indexes around it.
     candidates: Vec<(Box<Trial>, u32)>,
     visited: BTreeSet<String>,
+    /// Candidates of all indexes.
+    entries: Entries,
     /// What to say if no candidate is left; there is something to say once there is an index.
     miss: Option<Miss>,
 }
@@ -152,7 +155,8 @@ impl Resolve {
 
     fn begin(target: Target, want: Want) -> Self {
         let at = At::Start;
-        Self { target, want, at, top: None, candidates: Vec::new(), visited: BTreeSet::new(), miss: None }
+        let (candidates, visited, entries) = (Vec::new(), BTreeSet::new(), Entries::default());
+        Self { target, want, at, top: None, candidates, visited, entries, miss: None }
     }
 }
 
@@ -417,6 +421,7 @@ impl Resolve {
         self.miss.get_or_insert_with(|| Miss { what: what.clone(), offered: Vec::new() }).note(index.offered());
         match index.choose(&platform) {
             Ok(candidates) => {
+                self.entries.add(candidates.len(), engine)?;
                 let trials = candidates.into_iter().rev().map(|candidate| {
                     let unlabelled = matches!(candidate, Candidate::Unlabelled(_));
                     (Box::new(Trial { descriptor: candidate.descriptor().clone(), unlabelled }), depth + 1)

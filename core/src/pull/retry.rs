@@ -6,7 +6,8 @@ use crate::time::Time;
 ///
 /// A connection that broke, a deadline, and the statuses 408, 425, 429 and 5xx are tried again;
 /// everything else is final. Only attempts without progress count: a stream that brought at least
-/// [`PROGRESS_BYTES`] since the last failure starts counting anew.
+/// [`PROGRESS_BYTES`] since the last failure starts counting anew. A request is given up when its
+/// attempts or its time are used up, whichever comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts at one request, the first included.
@@ -17,13 +18,17 @@ pub struct RetryPolicy {
     pub longest_pause: u64,
     /// The longest pause that a registry may ask for with `Retry-After`, in milliseconds.
     pub longest_retry_after: u64,
+    /// How long one request may go on failing without progress, pauses included, in milliseconds.
+    pub patience: u64,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        // About fifteen seconds in all: longer than a restart of a load balancer, shorter than a
-        // person's patience.
-        Self { attempts: 6, first_pause: 500, longest_pause: 8_000, longest_retry_after: 120_000 }
+        // Pauses of about fifteen seconds in all: longer than a restart of a load balancer, shorter than
+        // a person's patience. Ten minutes leave room for six deadlines of a minute, or for five pauses
+        // as long as a registry may ask for.
+        let (longest_retry_after, patience) = (120_000, 600_000);
+        Self { attempts: 6, first_pause: 500, longest_pause: 8_000, longest_retry_after, patience }
     }
 }
 
@@ -31,9 +36,10 @@ impl Default for RetryPolicy {
 pub const PROGRESS_BYTES: u64 = 1 << 20;
 
 impl RetryPolicy {
-    /// Returns the pause after the `failures`-th failure in a row, in milliseconds; `None` where
-    /// no attempt is left.
-    pub(super) fn pause(&self, failures: u32, retry_after: Option<u64>, random: &mut Random) -> Option<u64> {
+    /// Returns the pause after the last of these failures, in milliseconds; `None` where no attempt is
+    /// left, or none that the pause leaves time for.
+    pub(super) fn pause(&self, streak: Streak, retry_after: Option<u64>, random: &mut Random) -> Option<u64> {
+        let Streak { failures, lasting } = streak;
         if failures >= self.attempts {
             return None;
         }
@@ -41,11 +47,21 @@ impl RetryPolicy {
         let own = doubled.min(self.longest_pause);
         // Full jitter over the upper half keeps clients apart without ever retrying at once.
         let jittered = own / 2 + random.below(own / 2 + 1);
-        Some(match retry_after {
+        let pause = match retry_after {
             Some(seconds) => seconds.saturating_mul(1_000).min(self.longest_retry_after).max(jittered),
             None => jittered,
-        })
+        };
+        (lasting.saturating_add(pause) <= self.patience).then_some(pause)
     }
+}
+
+/// Failures of one request in a row, without progress between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Streak {
+    /// How many, the present one included.
+    pub(super) failures: u32,
+    /// Milliseconds since the attempt began that failed first.
+    pub(super) lasting: u64,
 }
 
 /// A small generator (splitmix64) for jitter; the seed comes from the host.
@@ -71,24 +87,45 @@ pub(super) fn after(now: Time, pause: u64) -> Time {
 mod tests {
     use super::*;
 
+    fn at_once(failures: u32) -> Streak {
+        Streak { failures, lasting: 0 }
+    }
+
     #[test]
     fn pauses_grow_within_bounds_and_end() {
         let policy = RetryPolicy::default();
         let mut random = Random(7);
         for failures in 1..policy.attempts {
-            let pause = policy.pause(failures, None, &mut random).expect("an attempt is left");
+            let pause = policy.pause(at_once(failures), None, &mut random).expect("an attempt is left");
             let own = (policy.first_pause << (failures - 1)).min(policy.longest_pause);
             assert!((own / 2..=own).contains(&pause), "{failures}: {pause}");
         }
-        assert_eq!(policy.pause(policy.attempts, None, &mut random), None);
+        assert_eq!(policy.pause(at_once(policy.attempts), None, &mut random), None);
     }
 
     #[test]
     fn a_registry_may_ask_for_more_up_to_the_cap() {
         let policy = RetryPolicy::default();
         let mut random = Random(7);
-        assert_eq!(policy.pause(1, Some(30), &mut random), Some(30_000));
-        assert_eq!(policy.pause(1, Some(u64::MAX), &mut random), Some(policy.longest_retry_after));
-        assert!(policy.pause(1, Some(0), &mut random) >= Some(policy.first_pause / 2));
+        assert_eq!(policy.pause(at_once(1), Some(30), &mut random), Some(30_000));
+        assert_eq!(policy.pause(at_once(1), Some(u64::MAX), &mut random), Some(policy.longest_retry_after));
+        assert!(policy.pause(at_once(1), Some(0), &mut random) >= Some(policy.first_pause / 2));
+    }
+
+    #[test]
+    fn a_pause_that_leaves_no_time_is_not_begun() {
+        let policy = RetryPolicy { patience: 60_000, ..RetryPolicy::default() };
+        let mut random = Random(7);
+        for (lasting, retry_after, tried_again) in [
+            (0, 60, true),
+            (1, 60, false),
+            (30_000, 30, true),
+            (30_001, 30, false),
+            (59_000, 0, true),
+            (60_000, 0, false),
+        ] {
+            let pause = policy.pause(Streak { failures: 1, lasting }, Some(retry_after), &mut random);
+            assert_eq!(pause.is_some(), tried_again, "{lasting} {retry_after}");
+        }
     }
 }

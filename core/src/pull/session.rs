@@ -7,7 +7,7 @@ use crate::credentials::Credential;
 use crate::limits::Limits;
 use crate::reference::Reference;
 use crate::token::{BearerChallenge, TokenError};
-use crate::url::{Scheme, Url};
+use crate::url::{AddressPolicy, Scheme, Url};
 
 /// Whether, and how, the network is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub struct Session {
     pub(super) short_accept: bool,
     /// Milliseconds that earlier plans took.
     pub(super) spent: u64,
+    pub(super) addresses: AddressPolicy,
 }
 
 impl Session {
@@ -55,6 +56,7 @@ impl Session {
             random: Random(0),
             short_accept: false,
             spent: 0,
+            addresses: AddressPolicy::default(),
         }
     }
 
@@ -72,6 +74,7 @@ impl Session {
             random: Random(0),
             short_accept: false,
             spent: 0,
+            addresses: AddressPolicy::default(),
         }
     }
 
@@ -101,6 +104,17 @@ impl Session {
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Sets where the registry may lead: by redirects, realms, and addresses of foreign layers.
+    ///
+    /// Here, the text of an address is checked. What a name resolves to is the host's to check, with
+    /// [`Bounds`](crate::url::Bounds).
+    #[must_use]
+    pub fn addresses(mut self, policy: AddressPolicy) -> Self {
+        self.addresses = policy;
+        self.authorizations.lead(policy);
         self
     }
 

@@ -6,6 +6,7 @@ mod closure;
 mod listing;
 mod page;
 mod resolve;
+mod retry;
 mod transfer;
 
 use std::num::NonZeroUsize;

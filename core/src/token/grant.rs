@@ -5,9 +5,10 @@ use serde::Deserialize;
 use super::{Authorization, BearerChallenge, Token, TokenError, TokenKey};
 use crate::credentials::{Credential, Secret};
 use crate::request::Request;
-use crate::url::{Origin, Scheme, Url};
+use crate::url::{AddressPolicy, Origin, Scheme, Url};
 
-/// Decides how to answer a challenge of `registry`, where `challenger` sent it.
+/// Decides how to answer a challenge of `registry`, where `challenger` sent it; `addresses` says where
+/// realms may be.
 ///
 /// Credentials go to the registry's own origin, and to an https realm that this very origin or the
 /// caller names. A registry that is spoken to in plain http on loopback may also name an http realm on
@@ -22,7 +23,7 @@ use crate::url::{Origin, Scheme, Url};
 /// ```
 /// use oci_fetcher_core::credentials::Credential;
 /// use oci_fetcher_core::token::{Acquisition, BearerChallenge, Challenger, acquire};
-/// use oci_fetcher_core::url::Url;
+/// use oci_fetcher_core::url::{AddressPolicy, Url};
 ///
 /// let registry = Url::parse("https://registry.example/")?.origin();
 /// let challenge = BearerChallenge {
@@ -30,7 +31,8 @@ use crate::url::{Origin, Scheme, Url};
 ///     service: Some("registry.example".into()),
 ///     scope: Some("repository:a:pull".into()),
 /// };
-/// let acquisition = acquire(&challenge, &Credential::Anonymous, &registry, Challenger::Registry)?;
+/// let (nobody, policy) = (Credential::Anonymous, AddressPolicy::Checked);
+/// let acquisition = acquire(&challenge, &nobody, &registry, Challenger::Registry, policy)?;
 /// let Acquisition::Ask(ask) = acquisition else { panic!("there is no token yet") };
 /// assert_eq!(
 ///     ask.request.url.as_str(),
@@ -43,11 +45,12 @@ pub fn acquire(
     credential: &Credential,
     registry: &Origin,
     challenger: Challenger,
+    addresses: AddressPolicy,
 ) -> Result<Acquisition, TokenError> {
     if let (Credential::RegistryToken(token), Challenger::Registry | Challenger::Caller) = (credential, challenger) {
         return Ok(Acquisition::Present(Token::new(token.clone())?));
     }
-    let realm = check_realm(&challenge.realm, registry, challenger)?;
+    let realm = check_realm(&challenge.realm, registry, challenger, addresses)?;
     let withheld = withhold(credential, &realm, registry, challenger);
     let presented = match withheld {
         None => credential.clone(),
@@ -118,7 +121,12 @@ pub enum Withheld {
     PlainRealm,
 }
 
-fn check_realm(realm: &str, registry: &Origin, challenger: Challenger) -> Result<Url, TokenError> {
+fn check_realm(
+    realm: &str,
+    registry: &Origin,
+    challenger: Challenger,
+    addresses: AddressPolicy,
+) -> Result<Url, TokenError> {
     let realm = Url::parse(realm).map_err(|source| TokenError::Realm { registry: registry.clone(), source })?;
     if challenger == Challenger::Caller {
         return Ok(realm);
@@ -126,7 +134,8 @@ fn check_realm(realm: &str, registry: &Origin, challenger: Challenger) -> Result
     if (realm.scheme(), registry.scheme()) == (Scheme::Http, Scheme::Https) {
         return Err(TokenError::Downgrade { registry: registry.clone(), realm: realm.origin() });
     }
-    if realm.host() != registry.host() && !realm.reach().may_be_named_by(registry.reach(), realm.scheme()) {
+    let may = realm.host() == registry.host() || realm.reach().may_be_named_by(registry.reach(), realm.scheme());
+    if !may && addresses == AddressPolicy::Checked {
         return Err(TokenError::Reach { registry: registry.clone(), realm: realm.origin() });
     }
     Ok(realm)

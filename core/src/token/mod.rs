@@ -109,11 +109,8 @@ impl Explain for TokenError {
             Self::UserName => Some("give the user name without the password".into()),
             Self::Password => Some("check that the password was given without a line break at its end".into()),
             Self::UnsafeToken => Some("check that the token was given without a line break at its end".into()),
-            Self::Realm { .. }
-            | Self::Downgrade { .. }
-            | Self::Reach { .. }
-            | Self::Malformed { .. }
-            | Self::NoToken => None,
+            Self::Reach { .. } => Some("if the registry is meant to lead there, pass --insecure-any-address".into()),
+            Self::Realm { .. } | Self::Downgrade { .. } | Self::Malformed { .. } | Self::NoToken => None,
         }
     }
 }

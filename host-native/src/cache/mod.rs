@@ -263,14 +263,14 @@ fn create_folder(path: &Path) -> Result<(), CacheError> {
 }
 
 #[cfg(unix)]
-fn no_follow(options: &mut OpenOptions) {
+pub(crate) fn no_follow(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     options.custom_flags(flags.bits().cast_signed()).mode(0o600);
 }
 
 #[cfg(not(unix))]
-fn no_follow(_options: &mut OpenOptions) {}
+pub(crate) fn no_follow(_options: &mut OpenOptions) {}
 
 /// Lists a folder; one that does not exist is empty.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {

@@ -79,10 +79,14 @@ impl Cache {
             no_follow(&mut options);
             options.open(&path)
         };
-        let usable = |file: &File| file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= size);
+        let usable = |file: &File| {
+            let metadata = file.metadata();
+            metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() <= size && has_one_name(&metadata))
+        };
         let mut file = match open() {
             Ok(file) if usable(&file) => file,
-            // Longer than the blob, a symlink or something stranger: no beginning of it.
+            // Longer than the blob, a symlink, another file's second name or something stranger: no
+            // beginning of it, and nothing to append to.
             Ok(_) | Err(_) => {
                 remove(&path)?;
                 open().map_err(|source| error("open", &path, source))?
@@ -145,6 +149,17 @@ impl Drop for Partial {
             Owned::Shared(_) => {}
         }
     }
+}
+
+/// Tells whether a file is known by this name alone, so that nothing else changes with it.
+#[cfg(unix)]
+fn has_one_name(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) == 1
+}
+
+#[cfg(not(unix))]
+fn has_one_name(_: &std::fs::Metadata) -> bool {
+    true
 }
 
 /// Returns the lock of a download.

@@ -92,3 +92,21 @@ fn remembers_what_a_tag_was() {
     assert_eq!(cache.recall("registry.example/app:1").expect("no fault"), Some(digest));
     assert_eq!(cache.recall("registry.example/app:2").expect("no fault"), None);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_partial_that_is_another_files_second_name_is_left_to_that() {
+    let (folder, cache) = cache();
+    let victim = folder.path().join("victim");
+    std::fs::write(&victim, b"pre").expect("writable");
+    let digest = Digest::of(Algorithm::Sha256, b"precious");
+    let path = cache.partials().join(format!("sha256-{}", digest.encoded()));
+    create_folder(&cache.partials()).expect("no fault");
+    std::fs::hard_link(&victim, &path).expect("writable");
+    let mut partial = begin(&cache, &digest, 8);
+    assert_eq!(partial.length(), 0);
+    partial.append(b"precious").expect("no fault");
+    partial.commit().expect("no fault");
+    assert_eq!(std::fs::read(&victim).expect("there"), b"pre");
+    assert_eq!(cache.read(&digest, 8).expect("no fault").as_deref(), Some(&b"precious"[..]));
+}

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use oci_fetcher::{Auth, CachePolicy, Client, Deadlines, NetworkUse, Observer, PlainHttp, TlsFiles};
+use oci_fetcher::{AddressPolicy, Auth, CachePolicy, Client, Deadlines, NetworkUse, Observer, PlainHttp, TlsFiles};
 use oci_fetcher_core::credentials::Secret;
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::manifest::Platform;
@@ -49,7 +49,11 @@ impl Context {
             })
             .network(if cache.offline { NetworkUse::Offline } else { NetworkUse::Online })
             .limits(Limits::from(limits))
-            .retry(RetryPolicy { attempts: network.retries.saturating_add(1), ..RetryPolicy::default() })
+            .retry(RetryPolicy {
+                attempts: network.retries.saturating_add(1),
+                patience: u64::try_from(network.retry_time.0.as_millis()).unwrap_or(u64::MAX),
+                ..RetryPolicy::default()
+            })
             .deadlines(Deadlines {
                 connect: network.connect_timeout.0,
                 first_byte: network.first_byte_timeout.0,
@@ -63,6 +67,9 @@ impl Context {
                 key_file: registry.key_file.clone(),
             })
             .plain_http(if registry.plain_http { PlainHttp::Allowed } else { PlainHttp::Loopback });
+        if network.insecure_any_address {
+            builder = builder.addresses(AddressPolicy::Any);
+        }
         if let Some(platform) = platform {
             builder = builder.platform(platform.clone());
         }

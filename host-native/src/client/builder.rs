@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::manifest::Platform;
 use oci_fetcher_core::pull::{PlatformChoice, RetryPolicy};
+use oci_fetcher_core::url::AddressPolicy;
 
 use super::{Client, Settings};
 use crate::error::Error;
@@ -43,6 +44,7 @@ impl Default for Settings {
             observer: Arc::new(Silent),
             tls: TlsFiles::default(),
             plain_http: PlainHttp::default(),
+            addresses: AddressPolicy::default(),
             http: OnceLock::new(),
         }
     }
@@ -116,6 +118,17 @@ impl ClientBuilder {
     /// Sets whether registries may be spoken to without encryption.
     pub fn plain_http(mut self, plain_http: PlainHttp) -> Self {
         self.0.plain_http = plain_http;
+        self
+    }
+
+    /// Sets where a registry may lead: by redirects, realms, and addresses of foreign layers.
+    ///
+    /// By default to no address of this machine or of the local link, unless the registry is on this
+    /// machine itself; see [`Reach::may_be_named_by`](oci_fetcher_core::url::Reach::may_be_named_by). The
+    /// names that a registry gives out are looked up first, and only addresses that were checked are
+    /// connected to. Through a proxy, that is the proxy's to do.
+    pub fn addresses(mut self, policy: AddressPolicy) -> Self {
+        self.0.addresses = policy;
         self
     }
 

@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::pull::{PlatformChoice, RetryPolicy};
 use oci_fetcher_core::source::Source;
+use oci_fetcher_core::url::AddressPolicy;
 
 use crate::error::Error;
 use crate::http::{Deadlines, Http, TlsFiles};
@@ -57,6 +58,7 @@ struct Settings {
     observer: Arc<dyn Observer>,
     tls: TlsFiles,
     plain_http: PlainHttp,
+    addresses: AddressPolicy,
     http: OnceLock<Http>,
 }
 
@@ -113,7 +115,7 @@ impl Client {
         if let Some(http) = self.settings.http.get() {
             return Ok(http);
         }
-        let http = Http::new(&self.settings.tls, self.settings.deadlines)?;
+        let http = Http::new(&self.settings.tls, self.settings.deadlines, self.settings.addresses)?;
         Ok(self.settings.http.get_or_init(|| http))
     }
 }

@@ -71,7 +71,11 @@ impl Client {
         let access = |session: Session, store, local, credentials| Access {
             client: self.clone(),
             source: source.clone(),
-            session: session.limits(settings.limits.clone()).retry(settings.retry.clone()).seed(seed()),
+            session: session
+                .limits(settings.limits.clone())
+                .retry(settings.retry.clone())
+                .addresses(settings.addresses)
+                .seed(seed()),
             store: Arc::new(store),
             local,
             credentials,

@@ -19,7 +19,9 @@ fn basic() -> Credential {
 }
 
 fn ask_of(credential: &Credential, registry: &str, realm: &str, challenger: Challenger) -> Box<TokenRequest> {
-    match acquire(&challenge(realm), credential, &origin(registry), challenger).expect("a request") {
+    match acquire(&challenge(realm), credential, &origin(registry), challenger, AddressPolicy::Checked)
+        .expect("a request")
+    {
         Acquisition::Ask(ask) => ask,
         Acquisition::Present(_) => panic!("there is nothing to present"),
     }
@@ -39,7 +41,8 @@ fn asks_without_credentials() {
     assert_eq!(ask.key.credential, Credential::Anonymous);
 
     let bare = BearerChallenge { realm: "https://auth.example".into(), service: None, scope: None };
-    let acquisition = acquire(&bare, &Credential::Anonymous, &origin(HTTPS), Challenger::Registry);
+    let acquisition =
+        acquire(&bare, &Credential::Anonymous, &origin(HTTPS), Challenger::Registry, AddressPolicy::Checked);
     let Ok(Acquisition::Ask(ask)) = acquisition else { panic!("{acquisition:?}") };
     assert_eq!(ask.request.url.as_str(), "https://auth.example/");
 }
@@ -77,14 +80,15 @@ fn presents_an_identity_token_by_post_and_then_by_get() {
 #[test]
 fn presents_a_registry_token_to_the_registry_alone() {
     let credential = Credential::RegistryToken(Secret::new("ready"));
-    let present = acquire(&challenge("nonsense"), &credential, &origin(HTTPS), Challenger::Registry);
+    let present =
+        acquire(&challenge("nonsense"), &credential, &origin(HTTPS), Challenger::Registry, AddressPolicy::Checked);
     assert_eq!(present, Ok(Acquisition::Present(Token::new(Secret::new("ready")).expect("safe"))));
     let ask = ask_of(&credential, HTTPS, REALM, Challenger::Elsewhere);
     assert_eq!(ask.withheld, Some(Withheld::ByChallenger));
     assert!(!format!("{:?}", ask.request.headers.iter().collect::<Vec<_>>()).contains("ready"));
 
     let folded = Credential::RegistryToken(Secret::new("ready\r\nHost: x"));
-    let refused = acquire(&challenge(REALM), &folded, &origin(HTTPS), Challenger::Registry);
+    let refused = acquire(&challenge(REALM), &folded, &origin(HTTPS), Challenger::Registry, AddressPolicy::Checked);
     assert_eq!(refused, Err(TokenError::UnsafeToken));
 }
 
@@ -134,7 +138,8 @@ fn gives_credentials_only_where_they_belong() {
         ("https://169.254.1.1/", "https://169.254.1.1:444/token", Registry, GIVEN),
     ] {
         for credential in [basic(), Credential::IdentityToken(Secret::new("pass:word"))] {
-            let acquisition = acquire(&challenge(realm), &credential, &origin(registry), challenger);
+            let acquisition =
+                acquire(&challenge(realm), &credential, &origin(registry), challenger, AddressPolicy::Checked);
             let found = match &acquisition {
                 Ok(Acquisition::Ask(ask)) => Ok(ask.withheld),
                 Ok(Acquisition::Present(_)) => panic!("there is nothing to present"),
@@ -221,6 +226,6 @@ fn the_caller_answers_for_a_realm_but_no_secret_goes_out_in_the_open() {
     ] {
         assert_eq!(ask_of(&basic(), registry, realm, Challenger::Caller).withheld, withheld, "{realm}");
     }
-    let malformed = acquire(&challenge("token"), &basic(), &origin(HTTPS), Challenger::Caller);
+    let malformed = acquire(&challenge("token"), &basic(), &origin(HTTPS), Challenger::Caller, AddressPolicy::Checked);
     assert_eq!(malformed.expect_err("no URL").code(), "malformed-realm");
 }

@@ -13,7 +13,7 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "SIZE", default_value_t = Size(limits::MANIFEST_BYTES), hide_short_help = true)]
     max_manifest_bytes: Size,
 
-    /// Descriptors in one index
+    /// Descriptors in one index, and in all that it leads to
     #[arg(long, value_name = "N", default_value_t = limits::INDEX_ENTRIES, hide_short_help = true)]
     max_index_entries: u32,
 

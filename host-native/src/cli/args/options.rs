@@ -94,6 +94,15 @@ pub(crate) struct RegistryOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkOptions {
+    /// Let registries lead to every address
+    ///
+    /// Without it, redirects, token realms and addresses of foreign layers may not lead to this machine
+    /// or to the local link, where a cloud's machines get their credentials, by whatever name: only a
+    /// registry on this machine may name its neighbours. Https is never given up for http. A proxy looks
+    /// names up by itself.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) insecure_any_address: bool,
+
     /// Transfer at most N blobs at once
     #[arg(long, value_name = "N", default_value = "4")]
     pub(crate) concurrency: NonZeroUsize,
@@ -101,6 +110,10 @@ pub(crate) struct NetworkOptions {
     /// Try a failed request again at most N times
     #[arg(long, value_name = "N", default_value_t = 5, hide_short_help = true)]
     pub(crate) retries: u32,
+
+    /// Give a request TIME to go on failing, pauses included
+    #[arg(long, value_name = "TIME", default_value_t = Period(Duration::from_secs(600)), hide_short_help = true)]
+    pub(crate) retry_time: Period,
 
     /// Give a connection TIME to stand, TLS included
     #[arg(long, value_name = "TIME", default_value_t = Period(Duration::from_secs(15)), hide_short_help = true)]
