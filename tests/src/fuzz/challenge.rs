@@ -3,7 +3,7 @@
 use oci_fetcher_core::credentials::{Credential, Secret};
 use oci_fetcher_core::request::{Headers, Request};
 use oci_fetcher_core::token::{Acquisition, Challenge, Challenger, TokenRequest, acquire, challenges};
-use oci_fetcher_core::url::{Origin, Scheme, Url};
+use oci_fetcher_core::url::{AddressPolicy, Origin, Scheme, Url};
 
 /// Takes each line for a field of a refusal, and answers each challenge in it.
 pub(super) fn target(data: &[u8]) {
@@ -18,7 +18,9 @@ pub(super) fn target(data: &[u8]) {
             let registry = Url::parse(registry).expect("an address").origin();
             for credential in credentials() {
                 for challenger in [Challenger::Registry, Challenger::Elsewhere] {
-                    if let Ok(Acquisition::Ask(ask)) = acquire(challenge, &credential, &registry, challenger) {
+                    if let Ok(Acquisition::Ask(ask)) =
+                        acquire(challenge, &credential, &registry, challenger, AddressPolicy::Checked)
+                    {
                         check(&ask, &registry, challenger);
                     }
                 }
