@@ -6,6 +6,7 @@ use super::effect::{Effect, JobId};
 use super::engine::{Engine, Event};
 use super::error::PullError;
 use super::fetched::verify;
+use super::session::Network;
 use crate::digest::Digest;
 use crate::manifest::ACCEPT;
 use crate::request::Method;
@@ -63,8 +64,11 @@ impl Load {
     pub(super) fn on(&mut self, event: Event, engine: &mut Engine) -> Option<Result<Arc<[u8]>, PullError>> {
         match event {
             Event::Found { bytes, .. } => {
-                if self.check(&bytes).is_ok() {
-                    return Some(Ok(bytes.into()));
+                match self.check(&bytes) {
+                    Ok(()) => return Some(Ok(bytes.into())),
+                    // A layout or archive is all there is, and not ours to repair.
+                    Err(error) if engine.session.network == Network::Local => return Some(Err(error)),
+                    Err(_) => {}
                 }
                 engine.tell(Effect::Discard { digest: self.digest.clone() });
                 self.fetch(engine)

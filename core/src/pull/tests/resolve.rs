@@ -299,3 +299,25 @@ fn a_single_image_for_another_platform_is_refused_only_where_one_was_asked_for()
         assert_eq!(result.is_ok(), fits, "{:?}", result.err());
     }
 }
+
+#[test]
+fn what_is_damaged_in_a_local_source_is_not_called_missing() {
+    let bytes = empty_image();
+    let manifest =
+        Descriptor::new(MediaType::parse(OCI_MANIFEST), Digest::of(Algorithm::Sha256, &bytes), bytes.len() as u64);
+    let want = Want::Image(PlatformChoice::Host(Platform::default_for("aarch64")));
+    for (manifest_is_damaged, what) in [(true, "the manifest"), (false, "the config")] {
+        let mut scenario = Scenario::new(Session::local(), Resolve::descriptor(&manifest, want.clone()));
+        for (mut bytes, is_damaged) in [(bytes.clone(), manifest_is_damaged), (CONFIG.to_vec(), true)] {
+            let Effect::LookUp { job, .. } = scenario.effect() else { panic!("the source is asked") };
+            bytes[0] ^= u8::from(is_damaged);
+            scenario.input(Input::Found { job, bytes });
+            if is_damaged {
+                break;
+            }
+        }
+        let error = scenario.error();
+        assert_eq!((error.class(), error.code()), (Class::Integrity, "digest-mismatch"), "{error}");
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
