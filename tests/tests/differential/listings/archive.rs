@@ -32,7 +32,7 @@ fn member(archive: &mut Vec<u8>, random: &mut Random) {
     let mut header = plain(dialect, random);
     let mut content = Vec::new();
     let mut records = Vec::new();
-    let kinds: &[u8] = if dialect == Dialect::V7 { b"0012" } else { b"000000112234567S!!" };
+    let kinds: &[u8] = if dialect == Dialect::V7 { b"0012" } else { b"00000011223456SS!!" };
     match *random.pick(kinds) {
         b'0' => {
             content = contents(random);
@@ -62,7 +62,7 @@ fn member(archive: &mut Vec<u8>, random: &mut Random) {
     }
     header.size = content.len() as u64;
     // Only files have content, and still some producers write a size.
-    if !matches!(header.flag, b'0' | 0 | b'7') && random.percent(10) {
+    if !matches!(header.flag, b'0' | 0) && random.percent(10) {
         header.size = *random.pick(&[1, 512, 4_096]);
     }
     if dialect == Dialect::V7 && header.flag == 0 && random.percent(20) {

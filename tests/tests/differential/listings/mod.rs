@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use self::listed::Listing;
-use self::verdict::DELIBERATE;
+use self::verdict::{Against, DELIBERATE};
 use crate::random::Random;
 use crate::{Tally, parallel};
 
@@ -106,6 +106,9 @@ impl Bench {
         self.read_by_all += usize::from(all);
         self.refused_by_us += usize::from(ours.refusal.is_some());
         let mut wrong = Vec::new();
+        if damage.is_empty() && ours.refusal.is_some() {
+            wrong.push(Against { what: "sound".to_owned(), told: "nothing is wrong with it".to_owned() });
+        }
         for against in verdict::judge(ours, &listings) {
             match DELIBERATE.iter().find(|rule| rule.what == against.what && !damage.is_empty()) {
                 Some(rule) => *self.deliberate.entry(rule.what).or_default() += 1,

@@ -28,7 +28,8 @@ fn gnu_line(line: &[u8]) -> Listed {
     let permissions = words.first().copied().unwrap_or_default();
     let (name, after) = unquoted(names);
     let link = after.strip_prefix(b" -> ").or_else(|| after.strip_prefix(b" link to ")).map(|link| unquoted(link).0);
-    let kind = permissions.chars().next().unwrap_or('?');
+    // A contiguous file is a file.
+    let kind = permissions.chars().next().map_or('?', |kind| if kind == 'C' { '-' } else { kind });
     Listed {
         name,
         kind,
@@ -47,8 +48,7 @@ fn unquoted(text: &[u8]) -> (Vec<u8>, &[u8]) {
         match rest {
             [] => return (name, rest),
             [b'"', after @ ..] => return (name, after),
-            [b'\\', digits @ b'0'..=b'7', ..] => {
-                let _ = digits;
+            [b'\\', b'0'..=b'7', ..] => {
                 let digits = rest[1..].iter().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
                 let value = rest[1..=digits].iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
                 name.push(u8::try_from(value).unwrap_or(b'?'));

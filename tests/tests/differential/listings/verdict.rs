@@ -20,9 +20,22 @@ pub(crate) const DELIBERATE: &[Deliberate] = &[
         what: "tar-number",
         reason: "others read what they like, 0 for instance, where a field or record holds no number",
     },
+    Deliberate {
+        what: "tar-pax-record",
+        reason: "others pass over a record that they cannot read, or the rest of them",
+    },
+    Deliberate {
+        what: "tar-two-names",
+        reason: "one name in a pax record and another in a GNU long name: others choose",
+    },
+    Deliberate {
+        what: "name-with-prefix",
+        reason: "old Go wrote a prefix into GNU headers, where others expect times and ignore what is none",
+    },
     Deliberate { what: "tar-type-flag", reason: "others read X as x, and unknown kinds as files" },
     Deliberate { what: "tar-sparse", reason: "an S in a header that is not GNU's, or a map of nonsense" },
     Deliberate { what: "unsafe-name", reason: "an empty name, one with a NUL, or one that leads out of the root" },
+    Deliberate { what: "root-replaced", reason: "a file under the name of the root" },
     Deliberate { what: "unsafe-link-target", reason: "an empty target, or one with a NUL, where others cut it off" },
 ];
 
@@ -35,9 +48,15 @@ pub(crate) struct Against {
     pub(crate) told: String,
 }
 
-/// Judges our view by those of others.
+/// Judges our view by those of others, GNU tar first.
 pub(crate) fn judge(ours: &Listing, others: &[&Listing]) -> Vec<Against> {
     if others.iter().all(|other| other.refusal.is_some()) {
+        // GNU tar goes on behind what it refuses. If the rest stop at different places, each has a
+        // reason of its own.
+        let [_, stopping @ ..] = others else { return Vec::new() };
+        if stopping.windows(2).any(|pair| pair[0].members.len() != pair[1].members.len()) {
+            return Vec::new();
+        }
         return match &ours.refusal {
             Some(_) => Vec::new(),
             None => vec![against("accepted", "all others refuse it")],
@@ -68,6 +87,8 @@ pub(crate) fn judge(ours: &Listing, others: &[&Listing]) -> Vec<Against> {
                 .collect();
             let (Some(value), Some(theirs)) = (value, of_others[0].clone()) else { continue };
             if value != theirs && of_others.iter().all(|other| other.as_ref() == Some(&theirs)) {
+                let has_prefix = name == "name" && value.ends_with(&format!("/{theirs}"));
+                let name = if has_prefix { "name-with-prefix" } else { name };
                 found.push(against(name, &format!("member {index}: {value} for us, {theirs} for all others")));
             }
         }

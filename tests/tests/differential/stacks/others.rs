@@ -137,7 +137,12 @@ fn meets(earlier: &Item, item: &Item) -> bool {
     let below =
         |path: &[u8], top: &[u8]| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
     let replaces = item.what != What::Directory && below(&earlier.path, &item.path);
-    replaces || earlier.path == item.path || (earlier.what != What::Directory && below(&item.path, &earlier.path))
+    // GNU tar 1.34 loses modes if an entry for the root stands between others.
+    let is_root = earlier.path.is_empty() || item.path.is_empty();
+    is_root
+        || replaces
+        || earlier.path == item.path
+        || (earlier.what != What::Directory && below(&item.path, &earlier.path))
 }
 
 /// Returns where an item stands literally, and whether a symlink is on the way.
