@@ -111,7 +111,13 @@ impl Comparison {
     /// Lists the differences, sorted by path, component by component.
     #[must_use]
     pub fn compare(&self, left: &Path, right: &Path) -> Vec<Difference> {
-        let (left, right) = (self.read(left), self.read(right));
+        self.compare_trees(&Tree::read(left), &Tree::read(right))
+    }
+
+    /// Lists the differences of trees that were read before, or that are not on disk.
+    #[must_use]
+    pub fn compare_trees(&self, left: &Tree, right: &Tree) -> Vec<Difference> {
+        let (left, right) = (self.filter(left), self.filter(right));
         let mut differences = Vec::new();
         let paths: BTreeSet<&PathBuf> = left.keys().chain(right.keys()).collect();
         for path in paths {
@@ -143,7 +149,7 @@ impl Comparison {
     #[must_use]
     pub fn listing(&self, root: &Path) -> String {
         let mut text = String::new();
-        for (path, node) in self.read(root) {
+        for (path, node) in self.filter(&Tree::read(root)) {
             text.push_str(&show_path(&path));
             for (aspect, value) in node {
                 text.push_str(&format!(" {}={value}", aspect.name()));
@@ -166,39 +172,88 @@ impl Comparison {
         assert!(differences.is_empty(), "{count} differences, left | right:\n{}", lines.join("\n"));
     }
 
-    fn read(&self, root: &Path) -> BTreeMap<PathBuf, Node> {
-        let mut tree = BTreeMap::new();
-        let mut names: BTreeMap<(u64, u64), Vec<PathBuf>> = BTreeMap::new();
+    /// Leaves out what is to be ignored.
+    fn filter(&self, tree: &Tree) -> BTreeMap<PathBuf, Node> {
+        let is_ignored = |path: &Path| path.ancestors().any(|path| self.paths.contains(path));
+        let mut kept: BTreeMap<PathBuf, Node> = BTreeMap::new();
+        for (path, node) in tree.nodes.iter().filter(|(path, _)| self.paths.is_empty() || !is_ignored(path)) {
+            let mut node = node.clone();
+            if self.modified_of.contains(path) {
+                node.remove(&Aspect::Modified);
+            }
+            node.retain(|aspect, _| *aspect == Aspect::Kind || !self.ignored.contains(aspect));
+            kept.insert(path.clone(), node);
+        }
+        let mut names: BTreeMap<u64, Vec<&PathBuf>> = BTreeMap::new();
+        for path in kept.keys() {
+            if let Some(file) = tree.files.get(path) {
+                names.entry(*file).or_default().push(path);
+            }
+        }
+        let shown = |group: &[&PathBuf]| group.iter().map(|path| show_path(path)).collect::<Vec<_>>().join(",");
+        let groups: Vec<(Vec<PathBuf>, String)> = names
+            .into_values()
+            .filter(|group| group.len() > 1 && !self.ignored.contains(&Aspect::HardLinks))
+            .map(|group| (group.iter().map(|&path| path.clone()).collect(), shown(&group)))
+            .collect();
+        for (group, shown) in groups {
+            for path in group {
+                kept.entry(path).or_default().insert(Aspect::HardLinks, shown.clone());
+            }
+        }
+        kept
+    }
+}
+
+/// A tree with all that is compared of it.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    nodes: BTreeMap<PathBuf, Node>,
+    /// Numbers of what has several names, by each of them.
+    files: BTreeMap<PathBuf, u64>,
+}
+
+impl Tree {
+    /// Reads a directory on disk.
+    ///
+    /// # Panics
+    ///
+    /// Panics at what cannot be read.
+    #[must_use]
+    pub fn read(root: &Path) -> Self {
+        let mut tree = Self::default();
+        let mut numbers: BTreeMap<(u64, u64), u64> = BTreeMap::new();
         let mut pending = vec![PathBuf::new()];
         while let Some(path) = pending.pop() {
-            if self.paths.contains(&path) {
-                continue;
-            }
             let place = if path.as_os_str().is_empty() { root.to_owned() } else { root.join(&path) };
             let metadata = or_panic(&place, fs::symlink_metadata(&place));
+            let mut file = None;
             if metadata.is_dir() {
                 let entries = or_panic(&place, fs::read_dir(&place));
                 pending.extend(entries.map(|entry| path.join(or_panic(&place, entry).file_name())));
             } else if metadata.nlink() > 1 {
-                names.entry((metadata.dev(), metadata.ino())).or_default().push(path.clone());
+                let next = numbers.len() as u64;
+                file = Some(*numbers.entry((metadata.dev(), metadata.ino())).or_insert(next));
             }
-            let mut node = describe(&place, &metadata);
-            if self.modified_of.contains(&path) {
-                node.remove(&Aspect::Modified);
-            }
-            tree.insert(path, node);
-        }
-        for mut group in names.into_values().filter(|group| group.len() > 1) {
-            group.sort();
-            let shown: Vec<String> = group.iter().map(|path| show_path(path)).collect();
-            for path in group {
-                tree.entry(path).or_default().insert(Aspect::HardLinks, shown.join(","));
-            }
-        }
-        for node in tree.values_mut() {
-            node.retain(|aspect, _| *aspect == Aspect::Kind || !self.ignored.contains(aspect));
+            tree.insert(path, describe(&place, &metadata), file);
         }
         tree
+    }
+
+    /// Tells whether a directory stands at a path, written as in a [`Difference`].
+    #[must_use]
+    pub fn is_directory(&self, shown: &str) -> bool {
+        let mut nodes = self.nodes.iter().filter(|(_, node)| node[&Aspect::Kind] == "directory");
+        nodes.any(|(path, _)| show_path(path) == shown)
+    }
+
+    /// Adds a path, relative to the root, with what is compared of it, and a number that all names of
+    /// one file share. Reading a directory says how values are written.
+    pub fn insert(&mut self, path: PathBuf, aspects: impl IntoIterator<Item = (Aspect, String)>, file: Option<u64>) {
+        if let Some(file) = file {
+            self.files.insert(path.clone(), file);
+        }
+        self.nodes.insert(path, aspects.into_iter().collect());
     }
 }
 

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use tar::Header;
 
 use super::error::TarError;
+use super::pax::PaxRecords;
 
 /// Bytes of a header, and what every member is padded to.
 pub(super) const BLOCK: usize = 512;
@@ -83,6 +84,18 @@ impl<'a> Checked<'a> {
         number(&self.header.as_old().mtime)
             .and_then(|seconds| i64::try_from(seconds).ok())
             .ok_or(TarError::Number { position: self.position, field: "mtime" })
+    }
+
+    /// Checks the numbers that no record replaces, also where they count for nothing, as those of a
+    /// hard link or an extension: every other reader refuses what is none.
+    pub(super) fn check_numbers(&self, pax: &PaxRecords) -> Result<(), TarError> {
+        self.mode()?;
+        pax.uid.map_or_else(|| self.uid(), Ok)?;
+        pax.gid.map_or_else(|| self.gid(), Ok)?;
+        if pax.mtime.is_none() {
+            self.mtime()?;
+        }
+        Ok(())
     }
 
     /// Returns a device's major and minor number.

@@ -112,7 +112,7 @@ pub(super) fn read(
     let link = reader.name("linkpath", pax.link_path.take(), extensions.long_link, header.link_name().into())?;
     let (size, content) = reader.content(flag, &mut pax)?;
 
-    reader.check_numbers(&pax)?;
+    header.check_numbers(&pax)?;
 
     let position = reader.position;
     let marked = |path, kind| Outcome::Entry(Entry { path, kind, metadata: Metadata::IMPLIED });
@@ -269,18 +269,6 @@ impl Reader<'_> {
             mtime,
             xattrs,
         })
-    }
-
-    /// Checks the numbers of the header, also where they count for nothing, as those of a hard link:
-    /// every other reader refuses what is none.
-    fn check_numbers(&self, pax: &PaxRecords) -> Result<(), TarError> {
-        self.header.mode()?;
-        pax.uid.map_or_else(|| self.header.uid(), Ok)?;
-        pax.gid.map_or_else(|| self.header.gid(), Ok)?;
-        if pax.mtime.is_none() {
-            self.header.mtime()?;
-        }
-        Ok(())
     }
 
     fn owner(&self, id: u64, field: &'static str) -> Result<u32, TarError> {

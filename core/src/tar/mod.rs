@@ -41,6 +41,7 @@ use std::mem;
 use self::error::MAX_STACKED;
 use self::header::{BLOCK, Checked, ExtensionKind, Flag, padding};
 use self::member::{Content, Extensions, Map, Member, Outcome};
+use self::pax::PaxRecords;
 use self::sparse::Extents;
 use crate::entry::{Entry, EntryKind};
 use crate::limits::Limits;
@@ -272,6 +273,7 @@ impl TarReader {
         mut extensions: Box<Extensions>,
     ) -> Result<State, TarError> {
         let position = header.position();
+        header.check_numbers(&PaxRecords::default())?;
         extensions.count += 1;
         if extensions.count > MAX_STACKED {
             return Err(TarError::Stacked { position });

@@ -115,6 +115,11 @@ fn refuses_malformed_headers() {
             "tar-number",
         ),
         (
+            "an extension's time that is no number",
+            vec![with(header(b'x', "x", 9), MTIME, b"00000000008\0").into(), padded(b"9 path=b\n"), file("a", "")],
+            "tar-number",
+        ),
+        (
             "21 a whiteout's user that is no number",
             vec![with(header(b'0', ".wh.a", 0), UID, b"root\0\0\0\0").into()],
             "tar-number",
