@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::entry::EntryPath;
+use crate::entry::{EntryPath, Unportable};
 
 /// Everything that was left out of an unpacked tree, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +94,9 @@ pub enum What {
     HardLink,
     /// The time of modification.
     ModificationTime,
+    /// Nothing, if the policy is to [report](crate::entry::NamePolicy::Report) names: the path stands, and
+    /// Windows could not hold its last name.
+    Name(Unportable),
     /// A mark of a union file system that no specification gives a meaning (aufs's `.wh..wh.plnk`).
     UnionMark,
 }
@@ -110,6 +113,7 @@ impl What {
             Self::Fifo => "fifo",
             Self::HardLink => "hard-link",
             Self::ModificationTime => "modification-time",
+            Self::Name(_) => "name",
             Self::UnionMark => "union-mark",
         }
     }
@@ -123,6 +127,8 @@ pub enum Reason {
     NotPermitted,
     /// The file system or platform cannot hold it.
     NotSupported,
+    /// Another system could not hold it.
+    NotPortable,
     /// It belongs to the machine the image was built on, or would change what a union mount means.
     Policy,
 }
@@ -134,6 +140,7 @@ impl Reason {
         match self {
             Self::NotPermitted => "not-permitted",
             Self::NotSupported => "not-supported",
+            Self::NotPortable => "not-portable",
             Self::Policy => "policy",
         }
     }

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use crate::entry::{Entry, EntryKind, Metadata};
+use crate::entry::{Entry, EntryKind, Metadata, NamePolicy};
 use crate::error::{Class, Explain};
 use crate::fs::FileSystem;
 use crate::layer::Op;
@@ -49,6 +49,7 @@ pub struct Unpacker<F: FileSystem> {
     limits: Limits,
     entries: u64,
     bytes: u64,
+    names: NamePolicy,
     report: Report,
     report_bytes: u64,
 }
@@ -60,10 +61,13 @@ pub struct Options {
     pub limits: Limits,
     /// What the file system gets to see.
     pub selection: Selection,
+    /// What becomes of names that Windows cannot hold.
+    pub names: NamePolicy,
 }
 
 /// How unpacking ended.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a pull makes one of them")]
 pub enum Outcome<F> {
     /// The file system holds what was selected.
     Complete(Unpacked<F>),
@@ -105,10 +109,10 @@ enum State<File> {
 impl<F: FileSystem> Unpacker<F> {
     /// Starts with an empty file system, which holds its root only.
     pub fn new(fs: F, options: Options) -> Self {
-        let Options { limits, selection } = options;
-        let tree = Tree::new(selection, limits.path_depth);
+        let Options { limits, selection, names } = options;
+        let tree = Tree::new(selection, limits.path_depth).with_names(names);
         let (state, report) = (State::Nothing, Report::default());
-        Self { tree, fs, state, limits, entries: 0, bytes: 0, report, report_bytes: 0 }
+        Self { tree, fs, state, limits, entries: 0, bytes: 0, names, report, report_bytes: 0 }
     }
 
     /// Begins the next layer. What was applied before is lower from now on.
@@ -174,6 +178,11 @@ impl<F: FileSystem> Unpacker<F> {
             return Ok(Outcome::NeedsAnotherPass { fs: self.fs, selection });
         }
         self.tree.finish(&mut self.fs).map_err(UnpackError::FileSystem)?;
+        if self.names == NamePolicy::Report {
+            for (path, unportable) in self.tree.unportable() {
+                self.skipped(Skipped { path, what: What::Name(unportable), reason: Reason::NotPortable })?;
+            }
+        }
         let Self { fs, tree, entries, bytes, report, .. } = self;
         Ok(Outcome::Complete(Unpacked { standing: tree.standing(), fs, tree, entries, bytes, report }))
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use oci_fetcher_core::credentials::Secret;
+use oci_fetcher_core::entry::NamePolicy;
 
 use crate::staging::Existing;
 
@@ -57,6 +58,8 @@ pub struct PullOptions {
     pub existing: Existing,
     /// Paths in the image to unpack, with all below them; none means everything.
     pub paths: Vec<String>,
+    /// What becomes of names in a directory that Windows cannot hold. On Windows they are always refused.
+    pub names: NamePolicy,
     /// Which platforms an OCI layout gets.
     pub platforms: Platforms,
     /// The name in an OCI layout (`org.opencontainers.image.ref.name`), instead of the reference as

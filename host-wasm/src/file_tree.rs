@@ -122,12 +122,13 @@ impl FileTree {
         })
     }
 
-    /// Returns what was left out, as JSON of `counts` and `skipped`.
+    /// Returns what was left out, as JSON of `counts` and `skipped`; each character of a path is a byte.
     #[must_use]
     pub fn report(&self) -> String {
         let report = &self.unpacked.report;
         let skipped = report.skipped.iter().map(|skipped| SkippedJson {
-            path: skipped.path.to_string(),
+            // A letter for each byte: JSON holds no others, and paths are to read as everywhere else.
+            path: skipped.path.as_bytes().iter().copied().map(char::from).collect(),
             what: skipped.what.name(),
             reason: skipped.reason.name(),
             name: if let What::Xattr { name } = &skipped.what {

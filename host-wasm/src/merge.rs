@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use oci_fetcher_core::entry::{Entry, EntryKind, EntryPath};
+use oci_fetcher_core::entry::{Entry, EntryKind, EntryPath, NamePolicy};
 use oci_fetcher_core::layer::Op;
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::memory::{ContentStore, Extent, MemoryFs};
@@ -22,6 +22,7 @@ use crate::number::size;
 pub struct Merge {
     unpacker: Unpacker<MemoryFs<Elsewhere>>,
     limits: Limits,
+    names: NamePolicy,
     /// Bytes of all packs so far.
     packs: u64,
     /// The layers, where another pass may be needed.
@@ -34,8 +35,8 @@ pub(crate) struct Elsewhere;
 
 #[wasm_bindgen]
 impl Merge {
-    /// Starts with an empty root. Options are JSON of `limits` and `paths`, both optional; paths select
-    /// what the tree shows.
+    /// Starts with an empty root. Options are JSON of `limits`, `paths` and `names`, all optional; paths
+    /// select what the tree shows, and names tells what becomes of those that Windows cannot hold.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &str) -> Result<Self, Failure> {
         let options = Object::parse("options", options)?;
@@ -44,7 +45,13 @@ impl Merge {
         let paths = paths.iter().map(|path| EntryPath::clean(path.as_bytes()));
         let selection = Selection::paths(paths.collect::<Result<Vec<_>, _>>()?);
         let kept = (!selection.is_everything()).then(Vec::new);
-        Ok(Self { unpacker: unpacker(selection, &limits), limits, packs: 0, kept })
+        let names = match options.text("names")? {
+            None | Some("any") => NamePolicy::Any,
+            Some("report") => NamePolicy::Report,
+            Some("refuse") => NamePolicy::Refuse,
+            Some(_) => return Err(Failure::usage("names are `any`, or to `report` or `refuse`".to_owned())),
+        };
+        Ok(Self { unpacker: unpacker(selection, &limits, names), limits, names, packs: 0, kept })
     }
 
     /// Applies the next layer, whose files' contents lie in a pack of `packLength` bytes.
@@ -60,13 +67,13 @@ impl Merge {
 
     /// Ends after the last layer.
     pub fn finish(self) -> Result<FileTree, Failure> {
-        let Self { mut unpacker, limits, kept, .. } = self;
+        let Self { mut unpacker, limits, names, kept, .. } = self;
         loop {
             let selection = match unpacker.finish()? {
                 Outcome::Complete(unpacked) => return Ok(FileTree::new(unpacked)),
                 Outcome::NeedsAnotherPass { selection, .. } => selection,
             };
-            unpacker = self::unpacker(selection, &limits);
+            unpacker = self::unpacker(selection, &limits, names);
             let mut packs = 0;
             for (index, pack_length) in kept.iter().flatten() {
                 apply(&mut unpacker, index, *pack_length, packs)?;
@@ -76,8 +83,8 @@ impl Merge {
     }
 }
 
-fn unpacker(selection: Selection, limits: &Limits) -> Unpacker<MemoryFs<Elsewhere>> {
-    Unpacker::new(MemoryFs::new(Elsewhere), Options { limits: limits.clone(), selection })
+fn unpacker(selection: Selection, limits: &Limits, names: NamePolicy) -> Unpacker<MemoryFs<Elsewhere>> {
+    Unpacker::new(MemoryFs::new(Elsewhere), Options { limits: limits.clone(), selection, names })
 }
 
 /// Applies a layer whose pack begins `base` bytes after the first one.

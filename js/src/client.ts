@@ -13,7 +13,7 @@ import { pullFiles } from "./pull.js";
 import { runtime } from "./runtime.js";
 import { CONCURRENCY, credentialsOf, DEADLINES, limitsOf, PLATFORM, type ClientOptions } from "./settings.js";
 import type { Source } from "./source.js";
-import type { CopiedImage, Descriptor, ImageConfig, Progress, PulledImage, RawManifest, ResolvedImage } from "./types.js";
+import type { CopiedImage, Descriptor, ImageConfig, NamePolicy, Progress, PulledImage, RawManifest, ResolvedImage } from "./types.js";
 import { VerifiedStream } from "./verified.js";
 
 /** What every call can be given. */
@@ -32,6 +32,8 @@ export interface PullOptions extends CallOptions {
   readonly to?: Destination;
   /** Paths to unpack, with all below them; everything where nothing is said. */
   readonly path?: string | readonly string[];
+  /** What becomes of names that Windows cannot hold: `any` where nothing is said. */
+  readonly names?: NamePolicy;
 }
 
 /** How an image is copied as it was served. */
@@ -94,7 +96,8 @@ export class Client {
     }
     const path = "path" in options ? (options.path ?? []) : [];
     const paths = typeof path === "string" ? [path] : path;
-    return pullFiles(operation, { sources, destination, paths, decoding, limits });
+    const names = "names" in options ? (options.names ?? "any") : "any";
+    return pullFiles(operation, { sources, destination, paths, names, decoding, limits });
   }
 
   /**

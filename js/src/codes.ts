@@ -100,6 +100,7 @@ export const SHARED_CODES = [
   "malformed-url",
   "malformed-zstd",
   "name-collision",
+  "name-not-portable",
   "name-not-supported",
   "no-cache-place",
   "no-token",

@@ -1,10 +1,12 @@
 import type { DecodedLayer, LayerSpec, PackPlace } from "./layer.js";
 import type { MergedTree } from "./tree.js";
-import type { Descriptor, ImageFileSystem, Limits, PulledImage, Report, ResolvedImage } from "./types.js";
+import type { Descriptor, ImageFileSystem, Limits, NamePolicy, PulledImage, Report, ResolvedImage } from "./types.js";
 
 /** Where an image's files go: made by `memory()`, `opfs()`, `directory()` or `into(fileSystem)`. */
 export interface Destination {
   readonly kind: "files";
+  /** What it asks to become of names that Windows cannot hold, whatever the caller says. */
+  readonly names?: NamePolicy | undefined;
   /** Checks the place before anything is downloaded, and makes it ready. */
   begin(pull: PullContext): Promise<Staging>;
 }

@@ -7,13 +7,15 @@ import { joinReports, Pulled } from "./image.js";
 import type { DecodedLayer, Decoding, LayerSpec } from "./layer.js";
 import type { Source } from "./source.js";
 import { checkMerge, mergeLayers } from "./tree.js";
-import type { LayerDescriptor, Limits, PulledImage, ResolvedImage } from "./types.js";
+import type { LayerDescriptor, Limits, NamePolicy, PulledImage, ResolvedImage } from "./types.js";
 
 /** What is pulled, and where to. */
 export interface FilePull {
   readonly sources: readonly (string | Source)[];
   readonly destination: Destination;
   readonly paths: readonly string[];
+  /** What becomes of names that Windows cannot hold; the destination may be stricter. */
+  readonly names: NamePolicy;
   readonly decoding: Decoding;
   /** Limits that differ from the defaults. */
   readonly limits: Partial<Limits>;
@@ -22,10 +24,11 @@ export interface FilePull {
 /** Unpacks images, one on top of the other, into one destination. */
 export async function pullFiles(operation: Operation, pull: FilePull): Promise<PulledImage> {
   const { sources, destination, paths, limits } = pull;
+  const names = destination.names ?? pull.names;
   const { platform, signal } = operation;
   const references = sources.map((source) => (typeof source === "string" ? source : source.name));
   // What cannot be done is refused before anything is fetched.
-  checkMerge(operation.engine, { limits, paths });
+  checkMerge(operation.engine, { limits, paths, names });
   const staging = await destination.begin({ references, platform, paths, limits, signal });
   const layers = new Layers(operation, pull, staging);
   try {
@@ -33,7 +36,7 @@ export async function pullFiles(operation: Operation, pull: FilePull): Promise<P
     throwIfAborted(signal);
     const merged = layers.inOrder(images);
     const decoded = merged.map(({ layer }) => layer);
-    const tree = await mergeLayers(operation.engine, decoded, { limits, paths });
+    const tree = await mergeLayers(operation.engine, decoded, { limits, paths, names });
     const { counts, report } = tree;
     const whole = new PackFileSystem(tree, decoded.map(({ pack }) => pack));
     try {

@@ -1,10 +1,10 @@
 import type { Border, Engine } from "./engine.js";
 import { closed, OciError } from "./errors.js";
 import type { DecodedLayer } from "./layer.js";
-import { encodeName } from "./name.js";
+import { decodeName, encodeName } from "./name.js";
 import { pause } from "./pause.js";
 import { decodeRecords, type Entry } from "./record.js";
-import type { Counts, Limits, Report, Skipped } from "./types.js";
+import type { Counts, Limits, NamePolicy, Report } from "./types.js";
 
 /** One run of a file's content that is not a hole. */
 export interface Extent {
@@ -40,6 +40,7 @@ export interface MergeOptions {
   readonly limits: Partial<Limits>;
   /** Paths selected; empty for all. */
   readonly paths: readonly string[];
+  readonly names: NamePolicy;
 }
 
 /** Checks that options can be meant, before anything is fetched. */
@@ -74,8 +75,8 @@ export async function mergeLayers(
   return new Tree(engine, tree, layers);
 }
 
-function jsonOf({ limits, paths }: MergeOptions): string {
-  return JSON.stringify(paths.length === 0 ? { limits } : { limits, paths });
+function jsonOf({ limits, paths, names }: MergeOptions): string {
+  return JSON.stringify({ limits, names, ...(paths.length > 0 && { paths }) });
 }
 
 type FileTree = ReturnType<InstanceType<Border["Merge"]>["finish"]>;
@@ -187,13 +188,13 @@ function blamingCaller(error: unknown): unknown {
 }
 
 function reportOf(json: string): Report {
-  const report = JSON.parse(json) as Report | readonly Skipped[];
-  if (!("counts" in report)) {
-    const counts: Record<string, number> = {};
-    for (const { what } of report) counts[what] = (counts[what] ?? 0) + 1;
-    return { skipped: report, counts };
-  }
-  return report;
+  const { skipped, counts } = JSON.parse(json) as Report;
+  return { skipped: skipped.map((item) => ({ ...item, path: decodeName(bytesOf(item.path)) })), counts };
+}
+
+/** Each character stands for a byte. */
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
 /** Some hundred kilobytes of records at once. */

@@ -41,6 +41,13 @@ export interface Limits {
   readonly wallSeconds: number;
 }
 
+/**
+ * What becomes of names that Windows cannot hold (`C:x`, `nul.txt`, `a\\b`, a dot at the end): they are
+ * names like others, are made and listed in the report, or are an error. In a directory on Windows they are
+ * always an error.
+ */
+export type NamePolicy = "any" | "report" | "refuse";
+
 /** How a request that failed for a passing reason is tried again; pauses in milliseconds. */
 export interface Retry {
   readonly attempts: number;
@@ -132,13 +139,17 @@ export interface Counts {
 
 /** One thing that could not be applied to one path. */
 export interface Skipped {
+  /** The path from the root, as in an {@link Entry}. */
   readonly path: string;
-  /** The thing: `ownership`, `special-mode`, `xattr`, `device`, `fifo`, `hard-link`, `modification-time`, `union-mark`;
-   * `nanoseconds` stands once for all files, under the root's path. */
+  /**
+   * The thing: `ownership`, `special-mode`, `xattr`, `device`, `fifo`, `hard-link`, `modification-time`, `union-mark`;
+   * `name` if names are reported that Windows cannot hold; `nanoseconds` stands once for all files, under the
+   * root's path.
+   */
   readonly what: string;
   /** The attribute's name, of an `xattr`. */
   readonly name?: string;
-  /** Why: `not-permitted`, `not-supported` or `policy`. */
+  /** Why: `not-permitted`, `not-supported`, `not-portable` or `policy`. */
   readonly reason: string;
 }
 

@@ -2,10 +2,12 @@
 
 mod path;
 mod policy;
+mod portable;
 mod whiteout;
 
 pub use path::{EntryPath, PathError};
 pub use policy::XattrPolicy;
+pub use portable::{NamePolicy, Unportable};
 pub use whiteout::{Mark, WhiteoutError};
 pub(crate) use whiteout::{OPAQUE, PREFIX};
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::entry::EntryPath;
+use crate::entry::{EntryPath, Unportable};
 use crate::error::{Class, Explain};
 
 /// An entry, or a selected path, for which the tree has no safe place.
@@ -56,6 +56,16 @@ pub enum TreeError {
         /// [`Limits::path_depth`](crate::limits::Limits::path_depth).
         limit: u32,
     },
+    /// A name, of the entry or of a symlink on its way, that Windows cannot hold.
+    #[error("{path} needs the name \"{}\", which Windows cannot hold: {reason}", name.escape_ascii())]
+    NameNotPortable {
+        /// The entry.
+        path: EntryPath,
+        /// The name.
+        name: Box<[u8]>,
+        /// Why not.
+        reason: Unportable,
+    },
     /// A selected path that the merged tree does not have.
     #[error("the image holds no {path}")]
     PathNotFound {
@@ -74,6 +84,7 @@ impl Explain for TreeError {
             | Self::HardLinkToMissing { .. }
             | Self::HardLinkToItself { .. }
             | Self::HardLinkToDirectory { .. }
+            | Self::NameNotPortable { .. }
             | Self::PathDepth { .. } => Class::Refused,
         }
     }
@@ -86,6 +97,7 @@ impl Explain for TreeError {
             Self::HardLinkToMissing { .. } => "hard-link-to-missing",
             Self::HardLinkToItself { .. } => "hard-link-to-itself",
             Self::HardLinkToDirectory { .. } => "hard-link-to-directory",
+            Self::NameNotPortable { .. } => "name-not-portable",
             Self::PathDepth { .. } => "limit-path-depth",
             Self::PathNotFound { .. } => "path-not-found",
         }
@@ -96,6 +108,7 @@ impl Explain for TreeError {
             Self::PathDepth { .. } => {
                 Some("raise Limits::path_depth (--max-path-depth) if the image is to be trusted".into())
             }
+            Self::NameNotPortable { .. } => Some("unpack it on another system, or into memory".into()),
             Self::ParentNotDirectory { .. }
             | Self::TooManySymlinks { .. }
             | Self::RootReplaced

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::node::{Directory, Kind, Node, Presence};
 use super::{ApplyError, NodeId, Place, Tree, TreeError};
-use crate::entry::{Entry, EntryKind, EntryPath, Metadata};
+use crate::entry::{Entry, EntryKind, EntryPath, Metadata, NamePolicy, Unportable};
 use crate::fs::{Created, FileSystem, Special};
 
 /// What is left to do after an entry was applied.
@@ -183,6 +183,11 @@ impl Tree {
     /// Adds a node where nothing stands.
     fn add(&mut self, path: &EntryPath, parent: NodeId, name: Arc<[u8]>, kind: Kind) -> Result<NodeId, TreeError> {
         self.depth_below(path, parent)?;
+        if self.names == NamePolicy::Refuse
+            && let Some(reason) = Unportable::of(&name)
+        {
+            return Err(TreeError::NameNotPortable { path: path.clone(), name: (*name).into(), reason });
+        }
         let scope = self.selection.below(self.nodes.at(parent).scope, &name);
         let presence = if self.selection.shows(scope, &kind) { Presence::Made } else { Presence::Outside };
         let layer = self.layer;

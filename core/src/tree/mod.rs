@@ -36,7 +36,7 @@ pub use place::{NodeId, Place};
 pub use resolve::LastSymlink;
 pub use selection::Selection;
 
-use crate::entry::{EntryPath, Metadata};
+use crate::entry::{EntryPath, Metadata, NamePolicy, Unportable};
 use crate::fs::FileSystem;
 use crate::limits::PATH_DEPTH;
 use node::{Arena, Kind, Presence};
@@ -51,6 +51,7 @@ pub struct Tree {
     /// The layer being applied; the first is 1.
     layer: u32,
     path_depth: u32,
+    names: NamePolicy,
     selection: Selection,
     /// What hard links were made from; kept only while a selection may have to grow by them.
     origins: Vec<Origin>,
@@ -74,7 +75,16 @@ impl Tree {
     #[must_use]
     pub fn new(selection: Selection, path_depth: u32) -> Self {
         let nodes = Arena::new(selection.root_scope());
-        Self { nodes, layer: 0, path_depth, selection, origins: Vec::new(), origin_bytes: 0 }
+        let names = NamePolicy::Any;
+        Self { nodes, layer: 0, path_depth, names, selection, origins: Vec::new(), origin_bytes: 0 }
+    }
+
+    /// Sets what becomes of names that Windows cannot hold, also of those that only a symlink's target
+    /// brings.
+    #[must_use]
+    pub fn with_names(mut self, names: NamePolicy) -> Self {
+        self.names = names;
+        self
     }
 
     /// Begins the next layer; what was applied before is lower from now on.
@@ -119,6 +129,15 @@ impl Tree {
             }
         }
         standing
+    }
+
+    /// Lists, in byte order of paths, what the file system holds under names that Windows cannot hold.
+    pub(crate) fn unportable(&self) -> Vec<(EntryPath, Unportable)> {
+        let made = self.nodes.ids().filter(|&id| id != NodeId::ROOT && self.nodes.at(id).presence == Presence::Made);
+        let mut found: Vec<_> =
+            made.filter_map(|id| Some((self.place(id).path(), Unportable::of(&self.nodes.at(id).name)?))).collect();
+        found.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        found
     }
 
     /// Removes from the file system what only had to be there while layers were applied, then gives

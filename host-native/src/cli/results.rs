@@ -196,7 +196,9 @@ impl<'r> From<&'r Skipped> for SkippedResult<'r> {
             What::Ownership { uid, gid } => Self { uid: Some(*uid), gid: Some(*gid), ..bare },
             What::SpecialMode { mode } => Self { mode: Some(format!("{mode:04o}")), ..bare },
             What::Xattr { name } => Self { name: Some(String::from_utf8_lossy(name)), ..bare },
-            What::Device | What::Fifo | What::HardLink | What::ModificationTime | What::UnionMark => bare,
+            What::Name(_) | What::Device | What::Fifo | What::HardLink | What::ModificationTime | What::UnionMark => {
+                bare
+            }
             _ => bare,
         }
     }

@@ -41,7 +41,8 @@ impl Client {
         let (_, merged) = self
             .merge(&mut images, selection, async |selection| {
                 let fs = MemoryFs::new(Pack::new()?);
-                let unpacker = Unpacker::new(fs, Options { limits: self.settings.limits.clone(), selection });
+                let limits = self.settings.limits.clone();
+                let unpacker = Unpacker::new(fs, Options { limits, selection, ..Options::default() });
                 Ok((Chain::new(unpacker, None), Arc::new(())))
             })
             .await?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oci_fetcher_core::digest::Digest;
-use oci_fetcher_core::entry::{Entry, EntryPath};
+use oci_fetcher_core::entry::{Entry, EntryPath, NamePolicy};
 use oci_fetcher_core::layer::LayerSpec;
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::manifest::{Descriptor, Manifest};
@@ -35,6 +35,7 @@ impl Client {
         options: &PullOptions,
     ) -> Result<Pulled, Error> {
         let selection = selection(&options.paths)?;
+        let names = if cfg!(windows) { NamePolicy::Refuse } else { options.names };
         // A destination that cannot be used is refused before anything is fetched.
         let prepare = {
             let (path, existing) = (path.clone(), options.existing);
@@ -57,7 +58,7 @@ impl Client {
                 };
                 let fs = DiskFs::open(staging.root())?.limit_report(self.settings.limits.tree_bytes);
                 let spool = Spool::open(&staging.spool())?;
-                let unpacker = Unpacker::new(fs, Options { limits: self.settings.limits.clone(), selection });
+                let unpacker = Unpacker::new(fs, Options { limits: self.settings.limits.clone(), selection, names });
                 Ok((Chain::new(unpacker, Some(spool)), Arc::new(staging)))
             })
             .await?;

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import type { Destination, MergedImage, Staging } from "../destination.js";
 import { DirectoryFileSystem } from "../disk/file-system.js";
 import { onDisk } from "../disk/failure.js";
@@ -41,6 +42,7 @@ export function directory(path: string, options: DirectoryOptions = {}): Destina
   useFilePacks();
   return {
     kind: "files",
+    names: process.platform === "win32" ? "refuse" : undefined,
     begin: async ({ signal }) => new DirectoryStaging(await (inPlace ? beginInPlace(path) : beginBeside(path, force)), signal),
   };
 }

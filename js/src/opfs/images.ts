@@ -87,7 +87,7 @@ async function openLayers(store: OpfsStore, record: ImageRecord, hold: Hold): Pr
     if (layer === undefined) throw damaged(record.name);
     layers.push(layer);
   }
-  const tree = await mergeLayers(await engine(), layers, { limits, paths });
+  const tree = await mergeLayers(await engine(), layers, { limits, paths, names: "any" });
   const warnings = [...new Set(layers.flatMap(({ report }) => report.warnings))];
   return { tree, packs: layers.map(({ pack }) => pack), warnings };
 }

@@ -39,7 +39,7 @@ export async function openTree(root: FileSystemDirectoryHandle, record: ImageRec
     layers.push({ index: new Uint8Array(await file.arrayBuffer()), pack: new NoPack(packLength), report });
   }
   const { limits, paths } = record;
-  const tree = await mergeLayers(await engine(), layers, { limits, paths });
+  const tree = await mergeLayers(await engine(), layers, { limits, paths, names: "any" });
   return { ...readTree(await root.getDirectoryHandle(FILES), tree), warnings: [] };
 }
 

@@ -198,6 +198,13 @@ pub(crate) struct Pull {
     #[arg(long, conflicts_with_all = ["force", "layout", "tar"], help_heading = "Destination")]
     pub(crate) in_place: bool,
 
+    /// Report names that Windows cannot hold
+    ///
+    /// Drives and streams (`C:x`, `a:b`), devices (`nul.txt`), backslashes, and dots or spaces at the end. They are unpacked all the
+    /// same; on Windows they are always refused.
+    #[arg(long, conflicts_with_all = ["layout", "tar"], help_heading = "Destination")]
+    pub(crate) portable_names: bool,
+
     #[command(flatten)]
     pub(crate) platform: PlatformOption,
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use oci_fetcher::{Checked, Client, Destination, Existing, ImageInfo, Platforms, PullOptions, Pulled};
 use oci_fetcher_core::digest::Digest;
+use oci_fetcher_core::entry::NamePolicy;
 use oci_fetcher_core::report::Report;
 use oci_fetcher_core::sanitise::sanitise;
 use oci_fetcher_core::source::Source;
@@ -114,6 +115,7 @@ async fn fetch(client: &Client, sources: &[Source], target: &Target, options: &P
         (false, false) => Existing::Refuse,
     };
     how.paths.clone_from(&options.paths);
+    how.names = if options.portable_names { NamePolicy::Report } else { NamePolicy::Any };
     how.platforms = if options.all_platforms { Platforms::All } else { Platforms::One };
     how.ref_name.clone_from(&options.ref_name);
     let pulled = match target {

@@ -92,13 +92,14 @@ impl IndexWriter {
             What::HardLink => self.bytes.push(5),
             What::ModificationTime => self.bytes.push(6),
             What::UnionMark => self.bytes.push(7),
-            _ => return Err(unknown()),
+            // Names are judged when layers are merged, and not before.
+            What::Name(_) | _ => return Err(unknown()),
         }
         self.bytes.push(match skipped.reason {
             Reason::NotPermitted => 0,
             Reason::NotSupported => 1,
             Reason::Policy => 2,
-            _ => return Err(unknown()),
+            Reason::NotPortable | _ => return Err(unknown()),
         });
         Ok(())
     }

@@ -1,5 +1,5 @@
 // Pulls what it is told to, one image after another, with the npm package: a request a line on standard
-// input, `{ reference, to, limits }`, and an answer a line on standard output.
+// input, `{ reference, to, limits, replace, names }`, and an answer a line on standard output.
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { Client, directory, memory, OciError } from "../../../../js/dist/entry/node.js";
@@ -12,10 +12,10 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 for (const client of clients.values()) client.close();
 
-async function pull({ reference, to, limits, replace }) {
+async function pull({ reference, to, limits, replace, names }) {
   try {
     const destination = to === null ? memory() : directory(to, { force: replace });
-    const pulled = await clientWith(limits).pull(reference, { to: destination, platform: "linux/amd64" });
+    const pulled = await clientWith(limits).pull(reference, { to: destination, platform: "linux/amd64", names: names ?? "any" });
     try {
       const lines = to === null ? (await pulled.files.listing()).lines : [];
       return { lines, skipped: pulled.report.skipped, warnings: pulled.warnings };

@@ -64,11 +64,13 @@ pub(crate) struct Row {
     pub(crate) exceptions: BTreeMap<Host, Expected>,
     /// Limits that are not the defaults, by the name of their field.
     pub(crate) limits: Vec<(&'static str, u64)>,
-    /// What the report must say for reasons of policy, and nothing else of that kind: path, kind and
+    /// What the report must say for reasons of policy or portability, and nothing else of that kind: path, kind and
     /// name, joined by spaces.
     pub(crate) reports: Vec<&'static str>,
     /// Part of a warning that must be given.
     pub(crate) warns: Option<&'static str>,
+    /// What becomes of names that Windows cannot hold, where it is not nothing: `report` or `refuse`.
+    pub(crate) names: Option<&'static str>,
     /// What the pull may hold in memory at the most, in MiB.
     pub(crate) memory: u64,
     /// Whether files with holes must come to less on a disk than their size.
@@ -133,6 +135,7 @@ impl Start {
             limits: Vec::new(),
             reports: Vec::new(),
             warns: None,
+            names: None,
             memory: 160,
             holes: false,
             twice: false,
@@ -167,6 +170,12 @@ impl Row {
     /// Expects a warning that holds this text.
     pub(crate) fn warns(mut self, text: &'static str) -> Self {
         self.warns = Some(text);
+        self
+    }
+
+    /// Has names that Windows cannot hold reported or refused.
+    pub(crate) fn names(mut self, policy: &'static str) -> Self {
+        self.names = Some(policy);
         self
     }
 

@@ -7,6 +7,7 @@ mod headers;
 mod links;
 mod metadata;
 mod names;
+mod portable;
 mod sparse;
 mod types;
 mod whiteouts;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Row> {
         bounds::rows(),
         accepted::rows(),
         metadata::rows(),
+        portable::rows(),
         gzip::rows(),
         zstd::rows(),
     ];

@@ -43,7 +43,8 @@ impl JavaScript {
     pub(crate) fn pull(&mut self, row: &Row, reference: &str, to: Option<&Path>, replace: bool) -> Answer {
         let limits: serde_json::Map<String, Value> =
             row.limits.iter().map(|(field, value)| (camel_case(field), json!(value))).collect();
-        let request = json!({ "reference": reference, "to": to, "limits": limits, "replace": replace });
+        let request =
+            json!({ "reference": reference, "to": to, "limits": limits, "replace": replace, "names": row.names });
         let sent = self.requests.as_mut().map(|requests| writeln!(requests, "{request}"));
         let mut line = String::new();
         let read = self.answers.read_line(&mut line);

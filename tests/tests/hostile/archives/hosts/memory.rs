@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use oci_fetcher_core::digest::{Algorithm, Digest};
+use oci_fetcher_core::entry::NamePolicy;
 use oci_fetcher_core::error::Explain;
 use oci_fetcher_core::layer::{LayerDecoder, LayerSpec, Step};
 use oci_fetcher_core::limits::Limits;
@@ -13,11 +14,17 @@ use oci_fetcher_core::unpack::{Options, Outcome, Unpacked, Unpacker};
 use oci_fetcher_tests::image::{Layer, Types};
 
 use super::{Answer, Skipped};
+use crate::archives::row::Row;
 
 /// Unpacks layers that come in pieces of this size.
-pub(crate) fn unpack(layers: &[Layer], limits: &[(&str, u64)], piece: usize) -> Answer {
-    let limits = limits_of(limits);
-    match merge(layers, &limits, piece) {
+pub(crate) fn unpack(row: &Row, piece: usize) -> Answer {
+    let limits = limits_of(&row.limits);
+    let names = match row.names {
+        None => NamePolicy::Any,
+        Some("report") => NamePolicy::Report,
+        Some(_) => NamePolicy::Refuse,
+    };
+    match merge(&row.layers, &limits, names, piece) {
         Ok((unpacked, warnings)) => told(&unpacked, warnings),
         Err(answer) => answer,
     }
@@ -47,8 +54,9 @@ pub(crate) fn limits_of(given: &[(&str, u64)]) -> Limits {
 
 type Merged = (Unpacked<MemoryFs>, Vec<String>);
 
-fn merge(layers: &[Layer], limits: &Limits, piece: usize) -> Result<Merged, Answer> {
-    let mut unpacker = Unpacker::new(MemoryFs::default(), Options { limits: limits.clone(), ..Options::default() });
+fn merge(layers: &[Layer], limits: &Limits, names: NamePolicy, piece: usize) -> Result<Merged, Answer> {
+    let mut unpacker =
+        Unpacker::new(MemoryFs::default(), Options { limits: limits.clone(), names, ..Options::default() });
     let mut warnings = Vec::new();
     for layer in layers {
         let packed = layer.pack(Types::Oci);

@@ -36,6 +36,9 @@ impl Native {
             command.args(["setpriv", "--reuid", &uid.to_string(), "--regid", &gid.to_string(), "--clear-groups"]);
         }
         command.arg(&self.program).args(["pull", "--json", reference]).arg(to).args(more);
+        if row.names == Some("report") {
+            command.arg("--portable-names");
+        }
         for (field, value) in &row.limits {
             command.arg(format!("--max-{}", field.replace('_', "-"))).arg(value.to_string());
         }
