@@ -30,7 +30,7 @@ fn past_failures_stay_past() {
 #[test]
 #[expect(clippy::print_stdout, reason = "how much was tried is what this run is for")]
 fn seeds_and_their_mutations_keep_every_promise() {
-    let (mutations, seed) = (number("CORPUS_MUTATIONS", 8_000), number("CORPUS_SEED", 1));
+    let (mutations, seed) = (number("CORPUS_MUTATIONS", 5_000), number("CORPUS_SEED", 1));
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {

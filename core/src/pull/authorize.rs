@@ -71,7 +71,9 @@ impl Engine {
             return self.trouble(job, trouble, retry_after(&head.headers));
         }
         let denied = PullError::Denied { request: exchange.name(), status: 401, message: registry_message(body) };
-        match self.learn(&origin, &challenges(&head.headers)) {
+        // What counts is a refusal: nothing else may say where a credential goes.
+        let challenges = if head.status == 401 { challenges(&head.headers) } else { Vec::new() };
+        match self.learn(&origin, &challenges) {
             Ok(true) => {
                 self.exchanges.remove(&job);
                 self.resume(&origin);

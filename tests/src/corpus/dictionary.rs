@@ -12,6 +12,7 @@ pub fn dictionary(target: &str) -> &'static [&'static [u8]] {
         "auth-file" | "helper" | "grant" => CREDENTIALS,
         "reference" | "digest" | "artifact" => NAMES,
         "url" | "link" | "challenge" | "content-range" | "texts" => FIELDS,
+        "merge" => MERGE,
         "pull" => PULL,
         _ => &[],
     }
@@ -289,6 +290,19 @@ const FIELDS: &[&[u8]] = &[
     "\u{202e}".as_bytes(),
     b"\x1b[2J",
     b"anchor=",
+];
+/// The next layer, and operations on `a` and `a/b`.
+const MERGE: &[&[u8]] = &[
+    b"\0\0\0",
+    b"\x01\x05\x07",
+    b"\x04\x05\0",
+    b"\x06\x05\x02",
+    b"\x09\x12\x05",
+    b"\x0e\x05\0",
+    b"\x0d\x05\0",
+    b"\x0d\0\0",
+    b"\x01\x12\x03",
+    b"\x0f\x05\x09",
 ];
 const PULL: &[&[u8]] = &[
     b"\0",

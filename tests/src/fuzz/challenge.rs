@@ -8,6 +8,10 @@ use oci_fetcher_core::url::{AddressPolicy, Origin, Scheme, Url};
 /// Takes each line for a field of a refusal, and answers each challenge in it.
 pub(super) fn target(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    if shows_secret(&text) {
+        // A registry that knows the secret proves nothing; a fuzzer learns it by comparison.
+        return;
+    }
     let headers: Headers = text.split('\n').map(|line| ("www-authenticate", line)).collect();
     let found = challenges(&headers);
     assert!(found.len() <= 32, "{} challenges", found.len());

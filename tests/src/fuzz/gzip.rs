@@ -39,7 +39,7 @@ fn crc(plain: &[u8]) -> u32 {
 /// Inflates without a frame; `None` unless the data ends by itself, in bounded room.
 fn inflate_raw(data: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut inflate = Decompress::new(false);
-    let mut plain = vec![0; 200_000];
+    let mut plain = vec![0; 30_000];
     match inflate.decompress(data, &mut plain, FlushDecompress::Finish) {
         Ok(Status::StreamEnd) => {
             plain.truncate(usize::try_from(inflate.total_out()).expect("bounded"));

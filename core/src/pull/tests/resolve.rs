@@ -321,3 +321,16 @@ fn what_is_damaged_in_a_local_source_is_not_called_missing() {
         assert!(error.to_string().contains(what), "{error}");
     }
 }
+
+#[test]
+fn a_challenge_without_a_refusal_says_nothing() {
+    for status in [200, 404, 403] {
+        let session = session("registry.example/a:1").credential(password());
+        let mut scenario = Scenario::new(session, Resolve::new(&reference("registry.example/a:1"), Want::Manifest));
+        let (job, _) = scenario.nothing_stored().get("https://registry.example/v2/a/manifests/1");
+        scenario.respond(job, 401, &[], b"");
+        let (job, _) = scenario.get("https://registry.example/v2/");
+        scenario.respond(job, status, &[("WWW-Authenticate", r#"Bearer realm="https://auth.example/token""#)], b"");
+        assert!(matches!(scenario.error(), PullError::Denied { status: 401, .. }), "{status}");
+    }
+}

@@ -56,7 +56,6 @@ impl<'d> Host<'d> {
 
     /// Takes note of an effect.
     fn take(&mut self, effect: Effect) {
-        assert!(!shows_secret(&format!("{effect:?}")), "a secret shows");
         match &effect {
             Effect::Fetch { request, .. } => self.check(request),
             Effect::Stream { job, request } => {
@@ -99,6 +98,7 @@ impl<'d> Host<'d> {
     /// Checks where a request goes, and what goes with it.
     fn check(&self, request: &Request) {
         let (url, registry) = (&request.url, &self.registry);
+        assert!(!shows_secret(&format!("{request:?}")), "a secret shows");
         assert!(url.scheme() == Scheme::Https || registry.scheme() == Scheme::Http, "{url} after {registry}");
         let is_registry = url.origin() == registry.origin();
         assert!(is_registry || url.reach().may_be_named_by(registry.reach(), url.scheme()), "{url} is out of reach");

@@ -26,6 +26,7 @@ impl Document {
 pub(super) struct Served {
     pub(super) index: Document,
     pub(super) image: Document,
+    pub(super) image_by_sha512: Digest,
     pub(super) blobs: Vec<Descriptor>,
     all: Vec<Document>,
 }
@@ -33,7 +34,7 @@ pub(super) struct Served {
 impl Served {
     /// Returns the document of this digest, by either algorithm.
     pub(super) fn find(&self, digest: &str) -> Option<&Document> {
-        let by_sha512 = || (digest == Digest::of(Algorithm::Sha512, &self.image.bytes).as_str()).then_some(&self.image);
+        let by_sha512 = || (digest == self.image_by_sha512.as_str()).then_some(&self.image);
         self.documents().find(|document| document.digest.as_str() == digest).or_else(by_sha512)
     }
 
@@ -93,9 +94,11 @@ fn make() -> Served {
         ..Descriptor::new(MediaType::parse("application/vnd.oci.image.layer.v1.tar"), layer, 5)
     };
     let other = Descriptor::new(MediaType::OciConfig, config.digest.clone(), config.bytes.len() as u64);
+    let image_by_sha512 = Digest::of(Algorithm::Sha512, &image.bytes);
     Served {
         index: outer,
         image,
+        image_by_sha512,
         blobs: vec![foreign.clone(), other, foreign],
         all: vec![config, unlabelled, empty, artifact, inner],
     }
