@@ -86,7 +86,7 @@ impl Bench {
         let (layout, plain) = (folder.join("layout"), folder.join("plain"));
         ours::write_layout(&stack, &layout);
         ours::write_layout(&ours::without_zstd(&stack), &plain);
-        let disk = ours::pull(&layout, folder, &[]).map(drop);
+        let disk = ours::pull(&ours::source(&layout), folder, &[]).map(drop);
         let umoci = others::umoci(&plain, folder).map(drop);
         let gnu_tar = self.gnu_tar.apply(&stack, folder).map(drop);
         ours::remove(&layout);
@@ -122,11 +122,12 @@ impl Bench {
         let (layout, plain) = (folder.join("layout"), folder.join("plain"));
         ours::write_layout(stack, &layout);
         ours::write_layout(&ours::without_zstd(stack), &plain);
-        let disk = ours::pull(&layout, folder, &[]);
+        let disk = ours::pull(&ours::source(&layout), folder, &[]);
         let mut wrong = Vec::new();
         for &other in others {
             let tree = match other {
-                Other::Sequential => ours::pull(&layout, folder, &["--concurrency", "1"]),
+                Other::Sequential => ours::pull(&ours::source(&layout), folder, &["--concurrency", "1"]),
+                Other::LowestLast => ours::pull_lowest_last(stack, folder),
                 Other::Memory => memory::unpack(stack, &mut Random::new(seed)),
                 Other::Flattened => ours::flatten(&layout, folder),
                 Other::Umoci => others::umoci(&plain, folder),
