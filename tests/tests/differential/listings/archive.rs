@@ -99,8 +99,9 @@ fn extensions(
     random: &mut Random,
 ) {
     if random.percent(8) {
-        let comment = pax_record(b"comment", &[b'c'; 40]);
-        extension(archive, b'g', &comment, random);
+        let key = *random.pick(&["comment", "comment", "mtime", "uid"]);
+        let global = pax_record(key.as_bytes(), b"1234567890");
+        extension(archive, b'g', &global, random);
     }
     let is_pax_sparse = !records.is_empty();
     let mut record = |key: &str, value: &[u8]| records.push((key.as_bytes().to_vec(), value.to_vec()));

@@ -4,11 +4,11 @@
 //! against us, and what we accept though all three refuse it.
 
 mod archive;
-mod core;
 mod damage;
 mod header;
 mod listed;
 mod others;
+mod ours;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ impl Bench {
             let damage = if random.percent(60) { damage::damage(&mut archive, &mut random) } else { Vec::new() };
             let (plain, anew) = (path(seed, "tar"), path(seed, "anew"));
             fs::write(&plain, &archive).expect("there is room for a file");
-            let ours = core::list(&archive, &mut random);
+            let ours = ours::list(&archive, &mut random);
             let of_tar = others::gnu_tar(&plain);
             let refusal = others::bsdtar(&plain, &anew);
             if !anew.exists() {

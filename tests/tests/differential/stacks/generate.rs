@@ -22,6 +22,8 @@ pub(crate) struct Planned {
     pub(crate) stack: Stack,
     /// Whether something is to be made where a dangling symlink leads.
     pub(crate) dangles: bool,
+    /// An item that a further layer cannot hold.
+    pub(crate) refused: Option<Item>,
 }
 
 /// Makes the stack of a seed.
@@ -40,6 +42,7 @@ pub(crate) fn planned(random: &mut Random) -> Planned {
     for _ in 0..generator.random.within(1, 5) {
         generator.layer();
     }
+    generator.planned.refused = generator.refused();
     generator.planned
 }
 
@@ -81,6 +84,19 @@ impl Generator<'_> {
         }
         let compression = self.random.pick(COMPRESSIONS).clone();
         self.planned.stack.layers.push(PlannedLayer { items, compression });
+    }
+
+    /// Looks for an item that has no place, in a layer of its own.
+    fn refused(&mut self) -> Option<Item> {
+        self.in_order.begin_layer();
+        (0..8).find_map(|_| {
+            let item = self.item();
+            let is_refused = !self.in_order.apply(&item);
+            if !is_refused {
+                self.in_order.undo();
+            }
+            is_refused.then_some(item)
+        })
     }
 
     /// Chooses whiteouts and opaque marks, applies them to what has them first, and fixes the ways

@@ -16,9 +16,11 @@ use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
 use oci_fetcher_tests::compare::{Comparison, Tree};
+use oci_fetcher_tests::image::Compression;
 
 use self::generate::Planned;
 use self::others::GnuTar;
+use self::plan::{Item, PlannedLayer, Stack};
 use self::rules::{Applied, Found, Other, Seen};
 use crate::Tally;
 use crate::parallel;
@@ -65,6 +67,7 @@ impl Bench {
         self.count("layers", planned.stack.layers.len());
         self.count("items", planned.stack.items().count());
         let wrong = self.compare(&planned, seed, &folder, &Other::ALL);
+        let refused = planned.refused.as_ref().and_then(|item| self.refuse(&planned.stack, item, &folder));
         let told = wrong.first().map(|(other, _)| {
             let small = self.shrink(planned.clone(), seed, &folder, *other);
             let lines = self.compare(&small, seed, &folder, &Other::ALL);
@@ -72,7 +75,27 @@ impl Bench {
             format!("SEED={seed} STACKS=1\n{}{}", small.stack, lines.join("\n"))
         });
         ours::remove(&folder);
-        told
+        told.or_else(|| refused.map(|why| format!("SEED={seed} STACKS=1\n{}{why}", planned.stack)))
+    }
+
+    /// Adds a layer with an item that we refuse: others must not find a place for it either.
+    fn refuse(&self, stack: &Stack, item: &Item, folder: &Path) -> Option<String> {
+        self.count("refused items", 1);
+        let mut stack = stack.clone();
+        stack.layers.push(PlannedLayer { items: vec![item.clone()], compression: Compression::Gzip });
+        let (layout, plain) = (folder.join("layout"), folder.join("plain"));
+        ours::write_layout(&stack, &layout);
+        ours::write_layout(&ours::without_zstd(&stack), &plain);
+        let disk = ours::pull(&ours::source(&layout), folder, &[]).map(drop);
+        let umoci = others::umoci(&plain, folder).map(drop);
+        let gnu_tar = self.gnu_tar.apply(&stack, folder).map(drop);
+        ours::remove(&layout);
+        ours::remove(&plain);
+        match disk {
+            Err(said) if said.contains("exit status: 7") => {}
+            other => return Some(format!("then {item}: not refused, but {other:?}")),
+        }
+        (umoci.is_ok() && gnu_tar.is_ok()).then(|| format!("then {item}: refused, but umoci and GNU tar unpack it"))
     }
 
     fn count(&self, what: &'static str, number: usize) {
@@ -99,11 +122,12 @@ impl Bench {
         let (layout, plain) = (folder.join("layout"), folder.join("plain"));
         ours::write_layout(stack, &layout);
         ours::write_layout(&ours::without_zstd(stack), &plain);
-        let disk = ours::pull(&layout, folder, &[]);
+        let disk = ours::pull(&ours::source(&layout), folder, &[]);
         let mut wrong = Vec::new();
         for &other in others {
             let tree = match other {
-                Other::Sequential => ours::pull(&layout, folder, &["--concurrency", "1"]),
+                Other::Sequential => ours::pull(&ours::source(&layout), folder, &["--concurrency", "1"]),
+                Other::LowestLast => ours::pull_lowest_last(stack, folder),
                 Other::Memory => memory::unpack(stack, &mut Random::new(seed)),
                 Other::Flattened => ours::flatten(&layout, folder),
                 Other::Umoci => others::umoci(&plain, folder),

@@ -24,10 +24,11 @@ pub(crate) fn umoci(layout: &Path, folder: &Path) -> Result<Tree, String> {
     let to = folder.join("umoci");
     let mut command = Command::new(required("umoci", "umoci"));
     command.args(["raw", "unpack", "--image", &format!("{}:1", layout.display())]).arg(&to);
-    succeed(&mut command)?;
-    let tree = Tree::read(&to);
-    remove(&to);
-    Ok(tree)
+    let tree = succeed(&mut command).map(|()| Tree::read(&to));
+    if to.exists() {
+        remove(&to);
+    }
+    tree
 }
 
 /// GNU tar, with all that it needs to run where there is nothing else.

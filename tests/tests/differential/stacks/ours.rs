@@ -3,22 +3,42 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use oci_fetcher_tests::compare::Tree;
 use oci_fetcher_tests::content::Content;
-use oci_fetcher_tests::image::{Compression, Image};
+use oci_fetcher_tests::image::{Compression, Image, Types};
 use oci_fetcher_tests::process::required;
 use oci_fetcher_tests::program;
+use oci_fetcher_tests::registry::{Action, Method, Options, Registry, Rule};
 
 use super::plan::Stack;
 
 /// Writes the stack's image as a layout, named `1`.
 pub(crate) fn write_layout(stack: &Stack, to: &Path) {
+    content(stack).write_layout("app", "1", to, "1");
+}
+
+fn content(stack: &Stack) -> Content {
     let image = stack.layers.iter().fold(Image::new(), |image, layer| image.layer(layer.layer()));
     let mut content = Content::new();
     content.push("app", "1", image);
-    content.write_layout("app", "1", to, "1");
+    content
 }
+
+/// Unpacks from a registry that keeps the lowest layer back: all others are there before it.
+pub(crate) fn pull_lowest_last(stack: &Stack, folder: &Path) -> Result<Tree, String> {
+    let mut options = Options::new();
+    if let Some(lowest) = stack.layers.first() {
+        let path = format!("/v2/app/blobs/{}", lowest.layer().pack(Types::Oci).digest);
+        options = options.rule(Rule::on(Method::Get, &path).then(Action::Delay(BACK)));
+    }
+    let registry = Registry::start(content(stack), options);
+    pull(&format!("{}/app:1", registry.host()), folder, &["--no-cache"])
+}
+
+/// Enough for the other layers, which are small.
+const BACK: Duration = Duration::from_millis(40);
 
 /// Says the same without what other programs do not read.
 pub(crate) fn without_zstd(stack: &Stack) -> Stack {
@@ -31,11 +51,11 @@ pub(crate) fn without_zstd(stack: &Stack) -> Stack {
     stack
 }
 
-/// Unpacks a layout into a directory, with these options.
-pub(crate) fn pull(layout: &Path, folder: &Path, options: &[&str]) -> Result<Tree, String> {
+/// Unpacks a source into a directory, with these options.
+pub(crate) fn pull(source: &str, folder: &Path, options: &[&str]) -> Result<Tree, String> {
     let to = folder.join("out");
     let mut command = program::command(folder);
-    command.args(["pull", "-q", &source(layout)]).arg(&to).args(options);
+    command.args(["pull", "-q", source]).arg(&to).args(options);
     succeed(&mut command)?;
     let tree = Tree::read(&to);
     remove(&to);
@@ -58,7 +78,8 @@ pub(crate) fn flatten(layout: &Path, folder: &Path) -> Result<Tree, String> {
     Ok(tree)
 }
 
-fn source(layout: &Path) -> String {
+/// Names a layout as a source.
+pub(crate) fn source(layout: &Path) -> String {
     format!("oci:{}:1", layout.display())
 }
 

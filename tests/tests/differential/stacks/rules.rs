@@ -13,6 +13,7 @@ use super::plan::Item;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Other {
     Sequential,
+    LowestLast,
     Memory,
     Flattened,
     Umoci,
@@ -20,11 +21,13 @@ pub(crate) enum Other {
 }
 
 impl Other {
-    pub(crate) const ALL: [Self; 5] = [Self::Memory, Self::Sequential, Self::Flattened, Self::Umoci, Self::GnuTar];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Memory, Self::Sequential, Self::LowestLast, Self::Flattened, Self::Umoci, Self::GnuTar];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sequential => "the program, one layer at a time",
+            Self::LowestLast => "the program, the lowest layer coming last",
             Self::Memory => "memory",
             Self::Flattened => "the flattened tar, read by GNU tar",
             Self::Umoci => "umoci",
