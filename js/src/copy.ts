@@ -34,7 +34,8 @@ export async function copyBlobs(operation: Operation, copy: BlobCopy): Promise<C
     }
     return copied;
   } catch (error) {
-    await staging.abort(error);
+    // What cannot be removed now is the next pull's to remove; this error is what the caller has to know.
+    await staging.abort(error).catch(() => undefined);
     throw error;
   }
 }

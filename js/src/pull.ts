@@ -49,7 +49,8 @@ export async function pullFiles(operation: Operation, pull: FilePull): Promise<P
     }
   } catch (error) {
     layers.close();
-    await staging.abort(error);
+    // What cannot be removed now is the next pull's to remove; this error is what the caller has to know.
+    await staging.abort(error).catch(() => undefined);
     throw error;
   }
 }

@@ -20,6 +20,8 @@ pub struct Measured {
     pub stderr: Vec<u8>,
     /// The time from start to end.
     pub elapsed: Duration,
+    /// The time that processors worked for it, in the system too: the same on a busy machine, nearly.
+    pub busy: Duration,
     /// The most memory it had resident at any time, in bytes.
     pub peak_memory: u64,
 }
@@ -96,7 +98,7 @@ pub fn measure_with_input(command: &Command, input: &[u8]) -> Measured {
     let stdin = File::open(&stdin).expect("the file exists");
     let figures = directory.path().join("figures");
     let mut timed = Command::new(required("/usr/bin/time", "time"));
-    timed.args(["--quiet", "--format=%M", "--output"]).arg(&figures).arg("--");
+    timed.args(["--quiet", "--format=%M %U %S", "--output"]).arg(&figures).arg("--");
     timed.arg(command.get_program()).args(command.get_args()).stdin(stdin);
     for (name, value) in command.get_envs() {
         match value {
@@ -111,10 +113,13 @@ pub fn measure_with_input(command: &Command, input: &[u8]) -> Measured {
     let output = timed.output().unwrap_or_else(|error| panic!("/usr/bin/time: {error}"));
     let elapsed = started.elapsed();
     let figures = fs::read_to_string(&figures).unwrap_or_default();
-    let kibibytes = figures.lines().last().and_then(|line| line.trim().parse::<u64>().ok());
+    let line: Vec<&str> = figures.lines().last().unwrap_or_default().split_whitespace().collect();
+    let kibibytes = line.first().and_then(|number| number.parse::<u64>().ok());
+    let seconds: f64 = line.iter().skip(1).filter_map(|number| number.parse::<f64>().ok()).sum();
     let code = output.status.code().expect("GNU time reports the signal of its child as an exit code");
     let peak_memory = kibibytes.unwrap_or_else(|| panic!("GNU time measured nothing: {figures}")) * 1024;
-    Measured { code, stdout: output.stdout, stderr: output.stderr, elapsed, peak_memory }
+    let busy = Duration::from_secs_f64(seconds);
+    Measured { code, stdout: output.stdout, stderr: output.stderr, elapsed, busy, peak_memory }
 }
 
 /// Finds a program by path or on `PATH`.

@@ -8,6 +8,8 @@
 mod cases;
 #[path = "archives/hosts/mod.rs"]
 mod hosts;
+#[path = "archives/lures.rs"]
+mod lures;
 #[path = "archives/neighbours.rs"]
 mod neighbours;
 #[path = "archives/node.rs"]
@@ -18,6 +20,8 @@ mod row;
 mod run;
 #[path = "archives/sight.rs"]
 mod sight;
+#[path = "archives/trials/mod.rs"]
+mod trials;
 
 use oci_fetcher_tests::hostile::Table;
 
@@ -30,6 +34,11 @@ pub(crate) fn table(filter: &Filter) -> Table {
     let rows: Vec<Row> = cases::all().into_iter().filter(|row| filter.selects(&row.case)).collect();
     for (case, host, outcome) in run::run(&rows) {
         table.record(case, host.name(), outcome);
+    }
+    for trial in trials::all().into_iter().filter(|trial| filter.selects(&trial.case)) {
+        for (host, outcome) in (trial.run)(trial.case) {
+            table.record(trial.case, host.name(), outcome);
+        }
     }
     table
 }

@@ -1,22 +1,27 @@
 // Pulls what it is told to, one image after another, with the npm package: a request a line on standard
-// input, `{ reference, to, limits, replace, names }`, and an answer a line on standard output.
+// input, `{ reference, to, limits, replace, names, count }`, and an answer a line on standard output.
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { Client, directory, memory, OciError } from "../../../../js/dist/entry/node.js";
 
+// Whatever it takes away, the image's modes are what counts.
+process.umask(0o077);
 const clients = new Map();
 
 for await (const line of createInterface({ input: process.stdin })) {
+  const before = process.cpuUsage();
   const answer = await pull(JSON.parse(line));
-  process.stdout.write(`${JSON.stringify({ ...answer, resident: process.memoryUsage().rss })}\n`);
+  const { user, system } = process.cpuUsage(before);
+  process.stdout.write(`${JSON.stringify({ ...answer, busy: user + system, resident: process.memoryUsage().rss })}\n`);
 }
 for (const client of clients.values()) client.close();
 
-async function pull({ reference, to, limits, replace, names }) {
+async function pull({ reference, to, limits, replace, names, count }) {
   try {
     const destination = to === null ? memory() : directory(to, { force: replace });
     const pulled = await clientWith(limits).pull(reference, { to: destination, platform: "linux/amd64", names: names ?? "any" });
     try {
+      if (count) return { entries: pulled.counts.entries };
       const lines = to === null ? (await pulled.files.listing()).lines : [];
       return { lines, skipped: pulled.report.skipped, warnings: pulled.warnings };
     } finally {

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod bounds;
+mod decompressors;
 mod gzip;
 mod headers;
 mod links;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Row> {
         accepted::rows(),
         metadata::rows(),
         portable::rows(),
+        decompressors::rows(),
         gzip::rows(),
         zstd::rows(),
     ];

@@ -1,8 +1,10 @@
 //! The npm package in Node: one process for all cases.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -17,26 +19,35 @@ pub(crate) struct JavaScript {
     answers: BufReader<ChildStdout>,
     /// The most memory that it was seen to have, in bytes.
     pub(crate) resident: u64,
+    /// What processors worked for the last pull.
+    pub(crate) busy: Duration,
 }
 
 impl JavaScript {
-    /// Starts it.
+    /// Starts it, with this as its PATH.
     ///
     /// # Panics
     ///
     /// Panics if the package was not built, with the commands that build it.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(path: &OsStr) -> Self {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
         let built = tests.join("../js/dist/entry/node.js");
         assert!(built.exists(), "{} is missing: npm --prefix js ci && npm --prefix js run build", built.display());
         let mut child = Command::new("node")
             .arg(tests.join("tests/hostile/archives/pull.mjs"))
+            .env("PATH", path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("node is installed");
         let answers = BufReader::new(child.stdout.take().expect("it is piped"));
-        Self { requests: child.stdin.take(), child, answers, resident: 0 }
+        Self { requests: child.stdin.take(), child, answers, resident: 0, busy: Duration::ZERO }
+    }
+
+    /// Pulls an image into memory, and counts the entries of its layers without reading them back.
+    pub(crate) fn count(&mut self, reference: &str) -> Result<u64, String> {
+        let answer = self.ask(&json!({ "reference": reference, "to": null, "limits": {}, "count": true }));
+        answer["entries"].as_u64().ok_or_else(|| answer.to_string())
     }
 
     /// Pulls an image, into a directory or into memory.
@@ -45,15 +56,20 @@ impl JavaScript {
             row.limits.iter().map(|(field, value)| (camel_case(field), json!(value))).collect();
         let request =
             json!({ "reference": reference, "to": to, "limits": limits, "replace": replace, "names": row.names });
+        read_answer(&self.ask(&request))
+    }
+
+    fn ask(&mut self, request: &Value) -> Value {
         let sent = self.requests.as_mut().map(|requests| writeln!(requests, "{request}"));
         let mut line = String::new();
         let read = self.answers.read_line(&mut line);
         if !matches!(sent, Some(Ok(()))) || !matches!(read, Ok(1..)) {
-            return Answer::Failed { exit: -1, code: "crashed".to_owned(), message: "Node has ended".to_owned() };
+            return json!({ "error": { "code": "crashed", "exit": -1, "message": "Node has ended" } });
         }
         let answer: Value = serde_json::from_str(&line).expect("it writes JSON");
+        self.busy = Duration::from_micros(answer["busy"].as_u64().unwrap_or(u64::MAX));
         self.resident = self.resident.max(answer["resident"].as_u64().unwrap_or(u64::MAX));
-        read_answer(&answer)
+        answer
     }
 }
 

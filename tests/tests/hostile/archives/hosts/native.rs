@@ -1,5 +1,6 @@
 //! The program, as root or as somebody without privileges.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,14 +25,21 @@ pub(crate) enum As {
 pub(crate) struct Native {
     pub(crate) program: PathBuf,
     pub(crate) runs_as: As,
+    /// Where programs are looked up.
+    pub(crate) path: OsString,
 }
 
 impl Native {
     /// Pulls an image into a directory.
     pub(crate) fn pull(&self, row: &Row, reference: &str, to: &Path, home: &Path, more: &[&str]) -> (Answer, Measured) {
-        let mut command = Command::new("timeout");
+        // Whatever the umask takes away, the image's modes are what counts.
+        let mut command = Command::new("sh");
         program::isolate(&mut command, home);
-        command.env("TMPDIR", home).args(["--kill-after=5", "60"]);
+        command.env("PATH", &self.path).env("TMPDIR", home).args([
+            "-c",
+            "umask 077; exec timeout --kill-after=5 600 \"$@\"",
+            "sh",
+        ]);
         if let As::Other { uid, gid } = self.runs_as {
             command.args(["setpriv", "--reuid", &uid.to_string(), "--regid", &gid.to_string(), "--clear-groups"]);
         }
