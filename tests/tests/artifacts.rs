@@ -121,6 +121,12 @@ fn nothing_is_overwritten_unless_it_is_forced() {
     assert_eq!((place.read("file/a"), place.read("file/d/b")), (b"new a".to_vec(), b"new b".to_vec()));
     assert_eq!(place.names("file"), ["a", "d", "link"], "what else is there stays");
 
+    // What is there already is not in the way: so goes on what was killed between two files.
+    std::fs::remove_file(place.path("file/a")).expect("there");
+    std::fs::write(place.path("file/d/.b.oci-fetcher-dead00"), b"x").expect("writable");
+    get(&place, &registry, "file", &[]).expect_code(0);
+    assert_eq!((place.read("file/a"), place.names("file/d")), (b"new a".to_vec(), vec!["b".to_owned()]));
+
     // Links are replaced, never followed; a directory is neither.
     for (name, expected) in [("linked", 0), ("parent", 2), ("directory", 2)] {
         std::fs::create_dir(place.path(name)).expect("writable");

@@ -24,7 +24,7 @@ use oci_fetcher_core::error::{Class, Explain};
 
 use crate::blob::{Blob, open_regular};
 use crate::error::is_full;
-use crate::lock::LockFile;
+use crate::lock::{self, LockFile};
 use crate::temporary::{Access, Scratch, TemporaryFile, is_temporary, remove_dead_files};
 
 pub(crate) use partial::{Opened, Partial};
@@ -174,7 +174,7 @@ impl Cache {
         self.reclaim();
         for path in list(&self.partials())? {
             let name = path.file_name().unwrap_or_default();
-            if is_temporary(name, TEMPORARY.as_ref()) || path.extension().is_some_and(|kind| kind == "lock") {
+            if is_temporary(name, TEMPORARY.as_ref()) || lock::is_lock(name) {
                 continue;
             }
             let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
@@ -234,8 +234,10 @@ impl Cache {
             .map_err(|source| error("create a file in", &folder, source))
     }
 
-    /// Removes files that killed processes were writing. What downloads left stays for a later one.
+    /// Removes files that killed processes were writing, and their locks. What downloads left stays
+    /// for a later one.
     pub(crate) fn reclaim(&self) {
+        lock::reclaim(&self.partials());
         remove_dead_files(&self.partials(), TEMPORARY.as_ref());
     }
 

@@ -76,8 +76,12 @@ fn execute(arguments: &Arguments, progress: &Arc<Progress>) -> Result<(), Ended>
         output: arguments.output,
         progress: Arc::clone(progress),
     };
-    let started = signals::watch().and_then(|signalled| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let started = panic::tame(|| {
+        let signalled = signals::watch()?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().thread_keep_alive(KEPT).build()?;
+        // With one thread for what blocks, work waits for it where the system gives no more.
+        drop(runtime.spawn_blocking(|| {}));
         Ok((signalled, runtime))
     });
     let (signalled, runtime) = started.map_err(|source| FileError::new("start", "the command", source))?;
@@ -96,6 +100,9 @@ fn execute(arguments: &Arguments, progress: &Arc<Progress>) -> Result<(), Ended>
     runtime.shutdown_timeout(PATIENCE);
     ended
 }
+
+/// Longer than any command runs.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removing a large tree takes seconds; longer, only a worker takes whose output nobody reads.
 const PATIENCE: Duration = Duration::from_secs(60);

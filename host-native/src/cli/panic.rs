@@ -1,6 +1,7 @@
 //! Bugs: said in the words of the other errors, with where to report them.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
@@ -18,6 +19,9 @@ pub(crate) const ADVICE: &str = concat!(
 /// Lets every panic, on any thread, be told as an error is.
 pub(crate) fn report(palette: Palette) {
     panic::set_hook(Box::new(move |info| {
+        if TAMED.get() {
+            return;
+        }
         let message = message(info);
         let Palette { error, help, .. } = palette;
         let text = format!("{error}error:{error:#} internal error: {message}\n  {help}help:{help:#} {ADVICE}\n");
@@ -40,6 +44,21 @@ fn text(payload: &dyn Any) -> &str {
         (None, Some(text)) => text,
         (None, None) => "something panicked",
     }
+}
+
+/// Runs something that panics where the system refuses it, and returns that as an error.
+///
+/// Only for calls into tokio that have no other way to say so.
+pub(crate) fn tame<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    TAMED.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    TAMED.set(false);
+    result.unwrap_or_else(|payload| Err(io::Error::other(text(&*payload).to_owned())))
+}
+
+thread_local! {
+    /// Whether what panics on this thread is no bug.
+    static TAMED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs something; `None` if it panicked.

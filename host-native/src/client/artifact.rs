@@ -1,6 +1,7 @@
 //! Artifacts: their files, as raw bytes.
 
-use std::io::Write;
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::Client;
 use super::inspect::write_blob;
 use super::prepare::blocking;
 use crate::artifact::{ArtifactError, claims_wasm, names, wasm_kind};
+use crate::blob::{Blob, open_regular};
 use crate::error::Error;
 use crate::pulled::{Got, GotFile, ImageInfo};
 use crate::staging::Existing;
@@ -24,8 +26,8 @@ impl Client {
     /// Writes the files of an artifact into a directory: titled ones under their titles, untitled
     /// ones by digest. All of them are verified before the first is written.
     ///
-    /// What stands at one of the names is refused, unless `existing` is [`Existing::Replace`];
-    /// whatever else the directory holds stays.
+    /// What stands at one of the names is refused, unless `existing` is [`Existing::Replace`] or it is
+    /// the file already, as after a command that was killed; whatever else the directory holds stays.
     ///
     /// # Errors
     /// [`Error`]
@@ -35,13 +37,13 @@ impl Client {
         let info = access.image().await?.info;
         let paths = names(&info.layers)?;
         let targets = Targets { directory: directory.to_owned(), paths, existing };
-        targets.check()?;
+        targets.check(&info.layers)?;
         access.announce(&info, &info.layers);
         self.store_verified(&mut access, &info.layers, verify(&info)).await?;
         let store = access.store.clone();
         blocking(move || {
             let kinds = kinds(&store, &info)?;
-            let written = targets.write(&store, &info.layers)?;
+            let written = targets.write_all(&store, &info.layers)?;
             let files = written.into_iter().map(Some).zip(kinds).zip(&info.layers);
             let files = files.map(|((path, wasm), descriptor)| GotFile { path, descriptor: descriptor.clone(), wasm });
             Ok(Got { files: files.collect(), image: info })
@@ -102,8 +104,8 @@ struct Targets {
 
 impl Targets {
     /// Refuses names at which something stands, before anything is fetched.
-    fn check(&self) -> Result<(), Error> {
-        for path in &self.paths {
+    fn check(&self, files: &[Arc<Descriptor>]) -> Result<(), Error> {
+        for (path, file) in self.paths.iter().zip(files) {
             let mut at = self.directory.clone();
             let mut components = path.components().peekable();
             while let Some(component) = components.next() {
@@ -114,7 +116,7 @@ impl Targets {
                         return Err(ArtifactError::NotADirectory { path: at }.into());
                     }
                     Ok(_) if components.peek().is_some() => {}
-                    Ok(metadata) if metadata.is_dir() || self.existing != Existing::Replace => {
+                    Ok(metadata) if metadata.is_dir() || !(self.replaces() || is_there(&at, file)) => {
                         return Err(ArtifactError::Exists { path: at }.into());
                     }
                     Ok(_) => {}
@@ -124,9 +126,30 @@ impl Targets {
         Ok(())
     }
 
+    /// Writes all files, or none and no directory.
+    fn write_all(&self, store: &Store, files: &[Arc<Descriptor>]) -> Result<Vec<PathBuf>, Error> {
+        let folders = self.paths.iter().flat_map(|path| {
+            let target = path.components().fold(self.directory.clone(), |at, component| at.join(native(component)));
+            target.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>()
+        });
+        let is_missing = |path: &PathBuf| {
+            let found = std::fs::symlink_metadata(path);
+            !path.as_os_str().is_empty() && found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        };
+        let missing: BTreeSet<PathBuf> = folders.filter(is_missing).collect();
+        let written = self.write(store, files);
+        if written.is_err() {
+            for folder in missing.iter().rev() {
+                // Fails, as it should, if anything is in it.
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
+        written
+    }
+
     /// Writes all files under temporary names, then gives each its own.
     fn write(&self, store: &Store, files: &[Arc<Descriptor>]) -> Result<Vec<PathBuf>, Error> {
-        let mut written: Vec<(AtomicFile, PathBuf)> = Vec::with_capacity(files.len());
+        let mut written: Vec<(Option<AtomicFile>, PathBuf)> = Vec::with_capacity(files.len());
         for (path, file) in self.paths.iter().zip(files) {
             let target = path.components().fold(self.directory.clone(), |at, component| at.join(native(component)));
             let parent = target.parent().unwrap_or(&self.directory);
@@ -134,25 +157,44 @@ impl Targets {
                 let path = path.to_owned();
                 move |source| ArtifactError::Io { operation, path, source }
             };
+            if !self.replaces() && is_there(&target, file) {
+                AtomicFile::reclaim(&target);
+                written.push((None, target));
+                continue;
+            }
             std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
             let temporary = AtomicFile::begin(&target).map_err(failed("create a file in", parent))?;
             write_blob(store, file, temporary.file())?;
-            written.push((temporary, target));
+            written.push((Some(temporary), target));
         }
         // A symlink may have come meanwhile: nothing is written through it.
-        self.check()?;
+        self.check(files)?;
         let mut targets = Vec::with_capacity(written.len());
         for (temporary, target) in written {
-            let persisted = match self.existing {
-                Existing::Replace => temporary.replace(),
-                Existing::Refuse | Existing::InPlace if targets.contains(&target) => temporary.replace(),
-                Existing::Refuse | Existing::InPlace => temporary.appear(),
+            let persisted = match temporary {
+                None => Ok(()),
+                Some(temporary) if self.replaces() || targets.contains(&target) => temporary.replace(),
+                Some(temporary) => temporary.appear(),
             };
             persisted.map_err(|source| ArtifactError::Io { operation: "write", path: target.clone(), source })?;
             targets.push(target);
         }
         Ok(targets)
     }
+
+    fn replaces(&self) -> bool {
+        self.existing == Existing::Replace
+    }
+}
+
+/// Tells whether a file is what it is to be. What cannot be read is not.
+fn is_there(path: &Path, file: &Descriptor) -> bool {
+    let is_it = || {
+        let blob = Blob::whole(open_regular(path).ok()?).ok()?;
+        (blob.length() == file.size).then_some(())?;
+        Some(blob.digest(file.digest.algorithm()?).ok()? == file.digest)
+    };
+    is_it().unwrap_or(false)
 }
 
 #[cfg(unix)]

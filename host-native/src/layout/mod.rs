@@ -40,7 +40,8 @@ pub use self::error::LayoutError;
 pub(crate) use self::folder::{LayoutFolder, MARKER_BYTES};
 use self::temporary::{FileMode, Temporary};
 use crate::blob::Blob;
-use crate::lock::LockFile;
+use crate::error::is_full;
+use crate::lock::{self, LockFile};
 
 /// Adds images to a layout, which is created if there is none.
 ///
@@ -143,6 +144,7 @@ impl LayoutWriter {
             None => return Err(LayoutError::NotALayout { path: path.to_owned() }),
         }
         temporary::reclaim(path);
+        lock::reclaim(path);
         let mode = FileMode::probe(path).map_err(LayoutError::io("create a file in", path))?;
         let writer = Self {
             folder,
@@ -269,6 +271,14 @@ impl LayoutWriter {
         held.ok_or(LayoutError::Locked { lock: path })
     }
 
+    fn try_acquire_to_undo(&self) -> Option<LockFile> {
+        let path = self.folder.path(LOCK_FILE);
+        match LockFile::try_acquire(&path) {
+            Err(error) if is_full(&error) => LockFile::try_acquire_nameless(&path).ok(),
+            result => result.ok().flatten(),
+        }
+    }
+
     /// Checks, under the lock, that nobody has removed what an image of this writer may need, and
     /// makes it durable before it is named: another writer that fails in a layout that it created
     /// removes its blobs, also those that this one found in place.
@@ -337,7 +347,7 @@ impl Drop for LayoutWriter {
         let creation = lock(&self.creation);
         if creation.is_layout_new
             // Whoever holds the lock is about to use the layout.
-            && let Ok(Some(_held)) = LockFile::try_acquire(&self.folder.path(LOCK_FILE))
+            && let Some(_held) = self.try_acquire_to_undo()
         {
             creation.undo_content(&self.folder);
             if self.folder.path(BLOBS).exists() {
@@ -360,7 +370,7 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 fn is_vacant(path: &Path) -> io::Result<bool> {
     for entry in std::fs::read_dir(path)? {
         let name = entry?.file_name();
-        if name != LOCK_FILE && !temporary::is_temporary(&name) {
+        if !lock::is_lock(&name) && !temporary::is_temporary(&name) {
             return Ok(false);
         }
     }

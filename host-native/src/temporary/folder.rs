@@ -21,9 +21,14 @@ impl Folder {
     pub(crate) fn create(parent: &Path, prefix: &OsStr) -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
             let path = parent.join(random_name(prefix));
-            match create_private(&path) {
+            match fs::create_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 created => created?,
+            }
+            match make_private(&path) {
+                // As below.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                private => private?,
             }
             match lock(&path) {
                 Ok(Lock::Held(lock)) => return Ok(Self { path, _lock: Some(lock) }),
