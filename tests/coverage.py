@@ -1,13 +1,14 @@
 """Counts the lines of a crate that tests reach, and fails below a share.
 
-coverage.py PROFILES TARGET_DIRECTORY SOURCES PERCENT
+coverage.py PROFILES SOURCES PERCENT
 
-Merges what instrumented programs wrote to PROFILES, and reads it with the objects in
-TARGET_DIRECTORY. Lines of tests themselves do not count: files below `tests`, and what follows
+Merges what instrumented programs wrote to PROFILES, and reads it with the programs that cargo names
+in PROFILES/built.json. Lines of tests themselves do not count: files below `tests`, and what follows
 `#[cfg(test)]` before an inline module.
 """
 
 import collections
+import json
 import pathlib
 import re
 import subprocess
@@ -15,14 +16,13 @@ import sys
 
 
 def main():
-    profiles, target, sources, percent = (
-        pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]).resolve(), float(sys.argv[4]))
+    profiles, sources, percent = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve(), float(sys.argv[3])
     raw = [str(path) for path in profiles.glob("*.profraw")]
     if not raw:
         sys.exit(f"no profiles in {profiles}")
     merged = profiles / "merged.profdata"
     run(tool("llvm-profdata"), "merge", "--sparse", "-o", merged, *raw)
-    objects = [argument for path in programs(target) for argument in ("--object", path)]
+    objects = [argument for path in programs(profiles) for argument in ("--object", path)]
     lcov = run(tool("llvm-cov"), "export", "--format=lcov", f"--instr-profile={merged}", *objects[1:])
     reached, total = collections.Counter(), collections.Counter()
     missed = {}
@@ -43,20 +43,19 @@ def main():
 
 
 def tool(name):
-    root = subprocess.run(["rustc", "+nightly", "--print", "sysroot"], capture_output=True, text=True, check=True)
+    root = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True)
     found = list(pathlib.Path(root.stdout.strip()).glob(f"lib/rustlib/*/bin/{name}"))
-    return found[0] if found else sys.exit(f"{name} is missing: rustup component add --toolchain nightly llvm-tools")
+    return found[0] if found else sys.exit(f"{name} is missing: rustup component add llvm-tools")
 
 
 def run(*command):
     return subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def programs(target):
-    """Lists the tests and programs that were built."""
-    for path in sorted([*target.glob("debug/deps/*"), target / "debug/oci-fetcher"]):
-        if path.is_file() and not path.suffix and path.stat().st_mode & 0o100:
-            yield path
+def programs(profiles):
+    """Lists the tests that were built."""
+    messages = map(json.loads, (profiles / "built.json").read_text().splitlines())
+    return sorted({message["executable"] for message in messages if message.get("executable")})
 
 
 def read(lcov):

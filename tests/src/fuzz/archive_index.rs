@@ -21,7 +21,7 @@ pub(super) fn target(data: &[u8]) {
                     assert!(location.is_none_or(inside), "{path} lies outside of the archive");
                 }
             }
-            (Err(_), Err(_)) => {}
+            (Err(error), Err(_)) => super::error::check(&error),
             (pushed, skipped) => panic!("{:?} or, skipping, {:?}", pushed.err(), skipped.err()),
         }
     }

@@ -5,10 +5,11 @@ use oci_fetcher_core::digest::{Algorithm, Digest};
 use oci_fetcher_core::error::{Class, Explain as _};
 
 use super::entry::check_path;
+use super::error;
 
 /// Takes each line for a title; an empty one for none.
 pub(super) fn target(data: &[u8]) {
-    let _ = WasmKind::of(data);
+    let _ = WasmKind::of(data).map(WasmKind::name).inspect_err(|error| error::check(error));
     let text = String::from_utf8_lossy(data);
     let titles: Vec<&str> = text.split('\n').take(64).collect();
     let digests: Vec<Digest> = titles.iter().map(|title| Digest::of(Algorithm::Sha256, title.as_bytes())).collect();
@@ -25,6 +26,9 @@ pub(super) fn target(data: &[u8]) {
                 assert_eq!(digests[first], digests[index], "two files under one name");
             }
         }
-        Err(error) => assert_eq!(error.class(), Class::Refused, "{error}"),
+        Err(error) => {
+            error::check(&error);
+            assert_eq!(error.class(), Class::Refused, "{error}");
+        }
     }
 }

@@ -14,7 +14,10 @@ pub(super) fn target(data: &[u8]) {
                     check(&finding, registry);
                 }
             }
-            Err(error) => assert_eq!(error.class(), Class::Authentication, "{error}"),
+            Err(error) => {
+                super::error::check(&error);
+                assert_eq!(error.class(), Class::Authentication, "{error}");
+            }
         }
     }
 }
@@ -37,7 +40,7 @@ fn check(finding: &Finding, registry: &str) {
             assert!(request.helper().as_str().bytes().all(plain), "{:?}", request.helper());
             check(otherwise, registry);
         }
-        Finding::Malformed(error) => assert_eq!(error.class(), Class::Authentication, "{error}"),
+        Finding::Malformed(error) => super::error::check(error),
     }
 }
 

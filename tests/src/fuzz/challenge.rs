@@ -22,10 +22,10 @@ pub(super) fn target(data: &[u8]) {
             let registry = Url::parse(registry).expect("an address").origin();
             for credential in credentials() {
                 for challenger in [Challenger::Registry, Challenger::Elsewhere] {
-                    if let Ok(Acquisition::Ask(ask)) =
-                        acquire(challenge, &credential, &registry, challenger, AddressPolicy::Checked)
-                    {
-                        check(&ask, &registry, challenger);
+                    match acquire(challenge, &credential, &registry, challenger, AddressPolicy::Checked) {
+                        Ok(Acquisition::Ask(ask)) => check(&ask, &registry, challenger),
+                        Ok(Acquisition::Present(_)) => {}
+                        Err(error) => super::error::check(&error),
                     }
                 }
             }

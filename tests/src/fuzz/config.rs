@@ -13,7 +13,10 @@ pub(super) fn target(data: &[u8]) {
                 check_platform(&platform);
             }
         }
-        Err(error) => assert!(matches!(error.class(), Class::Integrity | Class::Unsupported), "{error}"),
+        Err(error) => {
+            super::error::check(&error);
+            assert!(matches!(error.class(), Class::Integrity | Class::Unsupported), "{error}");
+        }
     }
 }
 

@@ -5,11 +5,12 @@ use oci_fetcher_core::layout::{DockerArchive, synthesise};
 use oci_fetcher_core::manifest::{Declared, Descriptor, Manifest, MediaType};
 
 use super::entry::check_path;
+use super::error;
 
 /// Reads the bytes as a `manifest.json`, and as a config that a manifest is made for.
 pub(super) fn target(data: &[u8]) {
     let limits = super::limits();
-    if let Ok(archive) = DockerArchive::parse(data, &limits) {
+    if let Ok(archive) = DockerArchive::parse(data, &limits).inspect_err(|error| error::check(error)) {
         for image in &archive.images {
             for path in std::iter::once(&image.config).chain(&image.layers) {
                 check_path(path);
@@ -22,7 +23,8 @@ pub(super) fn target(data: &[u8]) {
                 }
             }
         }
-        assert!(archive.find(None).is_err() || !archive.images.is_empty(), "an image of none");
+        let found = archive.find(None).inspect_err(|error| error::check(error));
+        assert!(found.is_err() || !archive.images.is_empty(), "an image of none");
     }
     let layer = Descriptor::new(MediaType::parse(LAYER), Digest::of(Algorithm::Sha256, data), data.len() as u64);
     let made = synthesise(data, &[layer.clone(), layer]);

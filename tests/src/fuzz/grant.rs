@@ -5,7 +5,7 @@ use oci_fetcher_core::token::{Authorization, Grant};
 
 /// Reads the bytes as a token endpoint's answer.
 pub(super) fn target(data: &[u8]) {
-    let Ok(grant) = Grant::parse(data) else { return };
+    let Ok(grant) = Grant::parse(data).inspect_err(|error| super::error::check(error)) else { return };
     assert!(grant.expires_in >= 60, "a token of {} seconds", grant.expires_in);
     let mut headers = Headers::new();
     Authorization::bearer(&grant.token).apply(&mut headers);

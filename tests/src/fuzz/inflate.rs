@@ -4,6 +4,7 @@ use oci_fetcher_core::error::Explain as _;
 use oci_fetcher_core::layer::inflate::{Compression, Inflate, InflateError, Output};
 use oci_fetcher_core::limits::Limits;
 
+use super::error;
 use super::pieces::pieces;
 
 /// Checks that data inflates to the same in pieces, and returns to what.
@@ -13,6 +14,7 @@ pub(super) fn check(data: &[u8]) -> Result<Vec<u8>, InflateError> {
     match (&whole, &in_pieces) {
         (Ok(whole), Ok(in_pieces)) => assert!(whole == in_pieces, "pieces differ from the whole"),
         (Err(whole), Err(in_pieces)) => {
+            error::check(whole);
             // A limit and a fault in what is made at once may be met in either order.
             let limit = [whole, in_pieces].iter().any(|error| error.code().ends_with("-limit"));
             assert!(limit || whole.code() == in_pieces.code(), "{whole:?} or, in pieces, {in_pieces:?}");

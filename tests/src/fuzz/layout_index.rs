@@ -4,11 +4,13 @@ use oci_fetcher_core::digest::{Algorithm, Digest};
 use oci_fetcher_core::layout::{Names, check_marker, find, merge, parse_index};
 use oci_fetcher_core::manifest::{Descriptor, MediaType};
 
+use super::error;
+
 /// Reads the bytes as an `index.json`, and adds an image to it.
 pub(super) fn target(data: &[u8]) {
-    let _ = check_marker(data);
+    let _ = check_marker(data).inspect_err(|error| error::check(error));
     let limits = super::limits();
-    let before = parse_index(data, &limits);
+    let before = parse_index(data, &limits).inspect_err(|error| error::check(error));
     let image = Descriptor::new(MediaType::OciManifest, Digest::of(Algorithm::Sha256, b"image"), 5);
     let names = Names { reference: Some("app:1"), image: Some("registry.example/app:1") };
     let merged = merge(Some(data), &image, &names, &limits);
@@ -23,7 +25,8 @@ pub(super) fn target(data: &[u8]) {
             );
         }
     }
-    assert!(find(&before, None).is_err() || !before.manifests.is_empty(), "an image of none");
+    let found = find(&before, None).inspect_err(|error| error::check(error));
+    assert!(found.is_err() || !before.manifests.is_empty(), "an image of none");
     let Ok(merged) = merged else { return };
     if before.manifests.iter().any(|entry| entry.digest.as_str() == "app:1") {
         // A digest of an unknown algorithm, which is as good a name.

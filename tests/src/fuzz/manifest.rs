@@ -16,11 +16,14 @@ pub(super) fn target(data: &[u8]) {
     for declared in declared {
         match Manifest::parse(data, declared, &limits) {
             Ok(manifest) => check(&manifest, data),
-            Err(error) => assert!(
-                matches!(error.class(), Class::Integrity | Class::Unsupported | Class::Refused),
-                "{error}: {:?}",
-                error.class()
-            ),
+            Err(error) => {
+                super::error::check(&error);
+                assert!(
+                    matches!(error.class(), Class::Integrity | Class::Unsupported | Class::Refused),
+                    "{error}: {:?}",
+                    error.class()
+                );
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Layers into a tree: nothing leaves the root, and the tree survives being written and read again.
 
 use oci_fetcher_core::entry::{DeviceNumber, EntryKind, EntryPath, Metadata, Timestamp, Xattr};
-use oci_fetcher_core::error::{Class, Explain as _};
 use oci_fetcher_core::layer::Op;
 use oci_fetcher_core::memory::MemoryFs;
 use oci_fetcher_core::unpack::{Options, UnpackError, Unpacker};
 
+use super::error;
 use super::tree::{check, complete, entry, unpack, write};
 
 /// Reads the bytes as a list of operations on few names, so that they meet, and applies those that
@@ -16,7 +16,7 @@ pub(super) fn target(data: &[u8]) {
         match apply(&operations) {
             Ok(unpacker) => return check_tree(unpacker, &operations),
             Err((at, error)) => {
-                assert!(error.class() != Class::Internal, "{error:?}");
+                error::check(&error);
                 operations.remove(at);
             }
         }

@@ -14,6 +14,7 @@ mod config;
 mod digest;
 mod docker_archive;
 mod entry;
+mod error;
 mod grant;
 mod gzip;
 mod helper;

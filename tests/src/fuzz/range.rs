@@ -2,10 +2,12 @@
 
 use oci_fetcher_core::request::{ContentRange, Headers};
 
+use super::error;
+
 /// Reads the bytes as a `Content-Range`.
 pub(super) fn target(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let Ok(range) = text.parse::<ContentRange>() else { return };
+    let Ok(range) = text.parse::<ContentRange>().inspect_err(|error| error::check(error)) else { return };
     let written = match range {
         ContentRange::Part { first, last, complete } => {
             assert!(first <= last && complete.is_none_or(|complete| last < complete), "{range:?}");

@@ -6,18 +6,19 @@ use oci_fetcher_core::source::Source;
 use oci_fetcher_core::url::Scheme;
 
 use super::config::check_platform;
+use super::error;
 
 /// Reads the bytes as a reference, a source, and a platform.
 pub(super) fn target(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    if let Ok(reference) = text.parse::<Reference>() {
+    if let Ok(reference) = text.parse::<Reference>().inspect_err(|error| error::check(error)) {
         check(&reference, &text);
     }
-    if let Ok(source) = text.parse::<Source>() {
+    if let Ok(source) = text.parse::<Source>().inspect_err(|error| error::check(error)) {
         let written = source.to_string();
         assert_eq!(written.parse::<Source>().expect("what was written reads"), source, "{written:?}");
     }
-    if let Ok(platform) = text.parse::<Platform>() {
+    if let Ok(platform) = text.parse::<Platform>().inspect_err(|error| error::check(error)) {
         check_platform(&platform);
         let written = platform.to_string();
         assert_eq!(written.parse::<Platform>().expect("what was written reads"), platform, "{written:?}");

@@ -3,9 +3,9 @@
 use oci_fetcher_core::limits::Limits;
 use oci_fetcher_core::tar::{TarEvent, TarReader, TarSummary};
 
-use super::blocks;
 use super::entry::Listing;
 use super::pieces::pieces;
+use super::{blocks, error};
 
 /// Reads the bytes as a tar, as they are and with the checksums of headers corrected.
 pub(super) fn target(data: &[u8]) {
@@ -38,6 +38,7 @@ fn read(pieces: &[&[u8]], limits: &Limits) -> (Listing, Result<TarSummary, Strin
                 Ok(TarEvent::FileEnd) => listing.file_end(),
                 Ok(TarEvent::Skipped(skipped)) => listing.skipped(skipped),
                 Err(error) => {
+                    error::check(&error);
                     assert!(reader.step(&mut input).is_err(), "it goes on after an error");
                     return (listing, Err(format!("{error:?}")));
                 }
@@ -49,5 +50,5 @@ fn read(pieces: &[&[u8]], limits: &Limits) -> (Listing, Result<TarSummary, Strin
     if let Ok(summary) = &end {
         assert!(summary.entries <= limits.entries, "too many entries");
     }
-    (listing, end.map_err(|error| format!("{error:?}")))
+    (listing, end.inspect_err(|error| error::check(error)).map_err(|error| format!("{error:?}")))
 }

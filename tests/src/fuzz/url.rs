@@ -2,6 +2,8 @@
 
 use oci_fetcher_core::url::{Reach, Url};
 
+use super::error;
+
 /// Reads the first line as an address, and joins each other line to it.
 pub(super) fn target(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -10,7 +12,7 @@ pub(super) fn target(data: &[u8]) {
     let fallback = Url::parse("https://registry.example/v2/a/blobs/x?y=z").expect("an address");
     let base = Url::parse(base).inspect(check).unwrap_or(fallback);
     for line in lines {
-        let Ok(joined) = base.join(line) else { continue };
+        let Ok(joined) = base.join(line).inspect_err(|error| error::check(error)) else { continue };
         check(&joined);
         let authority = line.contains("//") || line.contains(':');
         assert!(authority || joined.origin() == base.origin(), "{line:?} leads to {}", joined.origin());
