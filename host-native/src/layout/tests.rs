@@ -377,7 +377,7 @@ fn a_lock_that_is_held_is_named_and_a_dead_owners_is_taken_over() {
     drop(held);
 
     std::fs::write(&lock, "4194305 elsewhere 0\n").expect("writable");
-    let long_ago = std::time::SystemTime::now() - crate::lock::STALE * 2;
+    let long_ago = std::time::SystemTime::now() - lock::STALE * 2;
     std::fs::File::options().write(true).open(&lock).expect("there").set_modified(long_ago).expect("settable");
     layout.publish(&image.manifest.descriptor, &named("a:1")).expect("taken over");
     assert!(!lock.exists());
