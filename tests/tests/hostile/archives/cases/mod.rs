@@ -4,6 +4,7 @@ mod accepted;
 mod bounds;
 mod decompressors;
 mod gzip;
+mod hard_links;
 mod headers;
 mod links;
 mod metadata;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Row> {
     let themes = [
         names::rows(),
         links::rows(),
+        hard_links::rows(),
         whiteouts::rows(),
         types::rows(),
         headers::rows(),

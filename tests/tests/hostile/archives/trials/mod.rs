@@ -4,6 +4,7 @@ mod collisions;
 mod depth;
 mod race;
 mod scale;
+mod witness;
 
 use std::ffi::OsString;
 use std::fs;
@@ -29,7 +30,7 @@ pub(crate) struct Trial {
 
 /// Returns all of them.
 pub(crate) fn all() -> Vec<Trial> {
-    let groups = [race::trials(), collisions::trials(), depth::trials(), scale::trials()];
+    let groups = [witness::trials(), race::trials(), collisions::trials(), depth::trials(), scale::trials()];
     groups.into_iter().flatten().collect()
 }
 
