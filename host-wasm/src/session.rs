@@ -7,7 +7,7 @@ use oci_fetcher_core::credentials::{Credential, Secret};
 use oci_fetcher_core::pull::{Network, RetryPolicy, Session as CoreSession};
 use oci_fetcher_core::reference::Reference;
 use oci_fetcher_core::time::Time;
-use oci_fetcher_core::url::Scheme;
+use oci_fetcher_core::url::{AddressPolicy, Scheme};
 use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
 #[wasm_bindgen]
 impl Session {
     /// Begins a session for a reference's repository. Options are JSON of `network` (`online` or
-    /// `offline`), `plainHttp`, `limits`, `retry`, `seed` and `shortAccept`, all optional.
+    /// `offline`), `plainHttp`, `anyAddress`, `limits`, `retry`, `seed` and `shortAccept`, all optional.
     #[wasm_bindgen(constructor)]
     pub fn new(reference: &str, options: &str) -> Result<Self, Failure> {
         let reference: Reference = reference.parse()?;
@@ -100,12 +100,14 @@ impl Session {
                 ("firstPause", &mut retry.first_pause),
                 ("longestPause", &mut retry.longest_pause),
                 ("longestRetryAfter", &mut retry.longest_retry_after),
+                ("patience", &mut retry.patience),
             ] {
                 *pause = given.number(name)?.unwrap_or(*pause);
             }
         }
         let seed = options.get("seed").and_then(Value::as_f64).unwrap_or(0.0).to_bits();
         let session = session.limits(options.limits()?).retry(retry).seed(seed);
+        let session = if options.flag("anyAddress")? { session.addresses(AddressPolicy::Any) } else { session };
         let session = if options.flag("shortAccept")? { session.short_accept() } else { session };
         Ok(Self(Rc::new(RefCell::new(Shared { session, now: Time(0) }))))
     }

@@ -34,6 +34,7 @@ export interface Operation {
 export interface SessionOptions {
   readonly network: "online" | "offline";
   readonly plainHttp?: boolean;
+  readonly anyAddress?: boolean;
   readonly limits?: Partial<Limits>;
   readonly retry?: Partial<Retry>;
   readonly seed: number;

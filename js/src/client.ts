@@ -264,7 +264,7 @@ export class Client {
   async #begin({ signal, onProgress, platform }: CallOptions): Promise<Operation> {
     if (this.#closed) throw closed("the client");
     throwIfAborted(signal);
-    const { auth, limits = {}, plainHttp, retry, tokenEndpoint, offline = false, concurrency } = this.#options;
+    const { auth, limits = {}, plainHttp, insecureAnyAddress, retry, tokenEndpoint, offline = false, concurrency } = this.#options;
     const { shortAccept, credentials } = runtime();
     const chosen = platform ?? this.#options.platform;
     this.#http ??= this.#connect();
@@ -278,6 +278,7 @@ export class Client {
       session: {
         network: offline ? "offline" : "online",
         ...(plainHttp !== undefined && { plainHttp }),
+        ...(insecureAnyAddress !== undefined && { anyAddress: insecureAnyAddress }),
         limits,
         ...(retry !== undefined && { retry }),
         seed: Math.floor(Math.random() * 2 ** 32),

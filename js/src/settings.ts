@@ -28,6 +28,14 @@ export interface ClientOptions {
   readonly concurrency?: number;
   /** Whether registries may be spoken to without encryption; those on loopback always are. */
   readonly plainHttp?: boolean;
+  /**
+   * Lets registries lead to every address. Without it, redirects, token realms and addresses of foreign
+   * layers may not spell out an address of this machine or of the local link, unless the registry is on
+   * this machine itself. What a *name* resolves to no runtime's `fetch` tells before it connects: where
+   * registries are not trusted, bound that outside (a proxy, a firewall), or use the native program,
+   * which connects only to addresses that it has checked.
+   */
+  readonly insecureAnyAddress?: boolean;
   readonly retry?: Partial<Retry>;
   readonly deadlines?: Partial<Deadlines>;
   /** Never asks a network: what the cache lacks is an error of class `not-found`. */

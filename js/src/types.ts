@@ -55,6 +55,8 @@ export interface Retry {
   readonly longestPause: number;
   /** The longest pause that a registry may ask for. */
   readonly longestRetryAfter: number;
+  /** How long one request may go on failing without progress, pauses included. */
+  readonly patience: number;
 }
 
 /** How long to wait for a registry, in milliseconds. */

@@ -102,7 +102,7 @@ class FolderCache implements BlobCache {
       if (file === undefined) return undefined;
       try {
         const record = parsed(await file.readAt(0, RECORD_BYTES));
-        return record?.reference === reference && typeof record.digest === "string" ? record.digest : undefined;
+        return record?.reference === reference ? digestOf(record.digest) : undefined;
       } finally {
         file.close();
       }
@@ -180,12 +180,13 @@ class FolderCache implements BlobCache {
   #beginning(path: string, size: number): DiskFile {
     try {
       const file = DiskFile.open(path, "append");
-      if (file.length <= size) return file;
+      if (file.length <= size && file.stat().nlink === 1n) return file;
       file.close();
     } catch (error) {
       if (codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT") throw error;
     }
-    // Longer than the blob, a symlink or something stranger: no beginning of it.
+    // Longer than the blob, a symlink, another file's second name or something stranger: no beginning of
+    // it, and nothing to append to.
     remove(path);
     return DiskFile.open(path, "append");
   }
@@ -265,6 +266,11 @@ function parsed(bytes: Uint8Array): { readonly reference?: unknown; readonly dig
   } catch {
     return undefined;
   }
+}
+
+/** Returns what a record says, if that is a digest: another answer could be none. */
+function digestOf(text: unknown): string | undefined {
+  return typeof text === "string" && /^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$/.test(text) ? text : undefined;
 }
 
 const DIGEST = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):([A-Za-z0-9=_-]+)$/;

@@ -20,6 +20,7 @@ import { pid, platform } from "node:process";
 import { clearInterval, setInterval, setTimeout } from "node:timers";
 import { throwIfAborted } from "../errors.js";
 import { codeOf } from "./failure.js";
+import { NO_FOLLOW } from "./file.js";
 
 /**
  * A lock that a file stands for, with the protocol of the native program, so that processes of both
@@ -159,11 +160,20 @@ function isGone(error: unknown): boolean {
   throw error;
 }
 
+/** Reads the owner's name, without following a link or waiting for a FIFO: neither names an owner. */
 function read(path: string): string {
-  const file = openSync(path, constants.O_RDONLY);
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | NO_FOLLOW);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") throw error;
+    return "";
+  }
   try {
     const bytes = Buffer.alloc(1_024);
     return bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, 0));
+  } catch {
+    return "";
   } finally {
     closeSync(file);
   }

@@ -1,10 +1,87 @@
 //! Attacks by a registry: credentials, redirects, tokens, manifests, bodies, texts.
+//!
+//! Each case sets servers up and asks for something; what is held against all of them is in `answer.rs`:
+//! the exit code, no secret where it does not belong, an untouched destination and cache, an end.
 
-use oci_fetcher_tests::hostile::Table;
+#[path = "registries/addresses.rs"]
+mod addresses;
+#[path = "registries/answer.rs"]
+mod answer;
+#[path = "registries/bounds.rs"]
+mod bounds;
+#[path = "registries/client.rs"]
+mod client;
+#[path = "registries/digests.rs"]
+mod digests;
+#[path = "registries/hosts.rs"]
+mod hosts;
+#[path = "registries/manifests.rs"]
+mod manifests;
+#[path = "registries/realms.rs"]
+mod realms;
+#[path = "registries/redirects.rs"]
+mod redirects;
+#[path = "registries/row.rs"]
+mod row;
+#[path = "registries/stage.rs"]
+mod stage;
+#[path = "registries/texts.rs"]
+mod texts;
+#[path = "registries/tokens.rs"]
+mod tokens;
+#[path = "registries/transfers.rs"]
+mod transfers;
+
+use oci_fetcher_tests::hostile::{Outcome, Table};
 
 use crate::Filter;
+pub(crate) use client::serve;
+use hosts::Hosts;
+
+const HOSTS: [&str; 4] = ["native", "wasm", "skopeo", "client"];
+/// Whose outcomes count; the others stand beside them.
+const OURS: [&str; 2] = ["native", "wasm"];
 
 /// Runs the cases.
-pub(crate) fn table(_filter: &Filter) -> Table {
-    Table::new("Registries", &["native", "wasm", "skopeo", "client"])
+pub(crate) fn table(filter: &Filter) -> Table {
+    let mut table = Table::new("Registries", &HOSTS);
+    let rows: Vec<_> = rows().into_iter().filter(|row| filter.selects(&row.case)).collect();
+    if rows.is_empty() {
+        return table;
+    }
+    let mut hosts = Hosts::new();
+    for row in &rows {
+        for host in HOSTS {
+            let absent = row.absent.iter().find(|(on, _)| *on == host);
+            let outcome = match absent {
+                Some((_, reason)) => Outcome::Absent(reason),
+                None => {
+                    let stage = row.stage();
+                    let answer = hosts.ask(host, &stage);
+                    if OURS.contains(&host) {
+                        answer.judge(&row.case, &stage)
+                    } else {
+                        answer.describe(&row.case, &stage)
+                    }
+                }
+            };
+            table.record(row.case, host, outcome);
+        }
+    }
+    table
+}
+
+fn rows() -> Vec<row::Row> {
+    let all = [
+        redirects::rows(),
+        realms::rows(),
+        addresses::rows(),
+        tokens::rows(),
+        digests::rows(),
+        manifests::rows(),
+        bounds::rows(),
+        transfers::rows(),
+        texts::rows(),
+    ];
+    all.into_iter().flatten().collect()
 }
