@@ -99,7 +99,13 @@ impl Puller {
 
     /// Makes a client that keeps what it fetches.
     pub(crate) fn client(&self, attempts: u32, deadlines: Deadlines) -> Client {
-        let retry = RetryPolicy { attempts, first_pause: 2, longest_pause: 4, longest_retry_after: 50 };
+        let retry = RetryPolicy {
+            attempts,
+            first_pause: 2,
+            longest_pause: 4,
+            longest_retry_after: 50,
+            ..RetryPolicy::default()
+        };
         let cache = CachePolicy::At(self.place.path("cache"));
         let builder = Client::builder().auth(Auth::Anonymous).cache(cache).retry(retry).deadlines(deadlines);
         builder.tls(self.tls.clone()).build().expect("nothing is read")
