@@ -16,7 +16,9 @@ const HARD: &[&str] = &["CVE-2018-20990", "CVE-2026-50163"];
 
 fn hard_links() -> Vec<Row> {
     let mut rows = Vec::new();
-    for target in ["../root-evil/secret", "../victim/secret", "a/../../victim/secret", "..", "/../victim/secret"] {
+    for target in
+        ["../root-evil/secret", "../../victim/secret", "a/../../../victim/secret", "..", "/../../victim/secret"]
+    {
         let number = if target.contains("root-evil") { 3 } else { 10 };
         let ids = if number == 3 { &["CVE-2025-59343"][..] } else { HARD };
         rows.push(
@@ -36,19 +38,19 @@ fn hard_links() -> Vec<Row> {
             .refused("hard-link-to-missing"),
         row(10, "to what the working directory has", HARD, [layer().hard_link("h", "root-evil/secret")])
             .refused("hard-link-to-missing"),
-        row(10, "by a link to the outside", HARD, [layer().symlink("l", "../victim").hard_link("h", "l/secret")])
+        row(10, "by a link to the outside", HARD, [layer().symlink("l", "../../victim").hard_link("h", "l/secret")])
             .refused("hard-link-to-missing"),
         row(10, "by an absolute link", HARD, [layer().symlink("l", "/etc").hard_link("h", "l/passwd")])
             .refused("hard-link-to-missing"),
-        row(10, "to a link: the link itself", HARD, [layer().symlink("l", "../victim/secret").hard_link("h", "l")])
-            .gives(["l h ->../victim/secret", "h l h"]),
+        row(10, "to a link: the link itself", HARD, [layer().symlink("l", "../../victim/secret").hard_link("h", "l")])
+            .gives(["l h ->../../victim/secret", "h l h"]),
         row(
             10,
             "then a write over it",
             HARD,
-            [layer().symlink("l", "../victim/secret").hard_link("h", "l").file("h", "x")],
+            [layer().symlink("l", "../../victim/secret").hard_link("h", "l").file("h", "x")],
         )
-        .gives(["f h =x", "l l ->../victim/secret"]),
+        .gives(["f h =x", "l l ->../../victim/secret"]),
         row(10, "to a lower layer's", &[], [f(), layer().hard_link("h", "d/f")]).gives(["D d", "f d/f =x", "h h d/f"]),
         row(10, "to a lower layer's, which is then removed", &[], [f(), layer().hard_link("h", "d/f").whiteout("d/f")])
             .gives(["D d", "f h =x"]),
@@ -70,16 +72,16 @@ fn hard_links() -> Vec<Row> {
             11,
             "a deep link, hard-linked at a shallower place",
             &["CVE-2026-11940"],
-            [layer().symlink("a/b/l", "../../victim").hard_link("l", "a/b/l").file("l/secret", "x")],
+            [layer().symlink("a/b/l", "../../../victim").hard_link("l", "a/b/l").file("l/secret", "x")],
         )
-        .gives(["D a", "D a/b", "l a/b/l ->../../victim", "h l a/b/l", "D victim", "f victim/secret =x"]),
+        .gives(["D a", "D a/b", "l a/b/l ->../../../victim", "h l a/b/l", "D victim", "f victim/secret =x"]),
         row(
             11,
             "the same in a further layer",
             &["CVE-2026-11940"],
-            [layer().symlink("a/b/l", "../../victim").hard_link("l", "a/b/l"), layer().file("l/secret", "x")],
+            [layer().symlink("a/b/l", "../../../victim").hard_link("l", "a/b/l"), layer().file("l/secret", "x")],
         )
-        .gives(["D a", "D a/b", "l a/b/l ->../../victim", "h l a/b/l", "D victim", "f victim/secret =x"]),
+        .gives(["D a", "D a/b", "l a/b/l ->../../../victim", "h l a/b/l", "D victim", "f victim/secret =x"]),
     ]);
     rows
 }
@@ -90,8 +92,8 @@ fn shared() -> Vec<Row> {
         row(12, "a hard-linked file overwritten", &[], [two().file("a", "other")]).gives(["f a =other", "f b =first"]),
         row(12, "by a further layer", &[], [two(), layer().file("b", "2")]).gives(["f a =first", "f b =2"]),
         row(12, "by a file of no bytes", &[], [two(), layer().file("b", "")]).gives(["f a =first", "f b ="]),
-        row(12, "by a link", &[], [two(), layer().symlink("a", "../victim/secret")])
-            .gives(["l a ->../victim/secret", "f b =first"]),
+        row(12, "by a link", &[], [two(), layer().symlink("a", "../../victim/secret")])
+            .gives(["l a ->../../victim/secret", "f b =first"]),
         row(12, "by a directory", &[], [two(), layer().directory("a", 0o700)]).gives(["d a 700", "f b =first"]),
         row(12, "a hard link with a payload", &[], [layer().file("a", "first").hard_link("b", "a").payload("other")])
             .malformed("tar-checksum"),

@@ -138,7 +138,7 @@ fn accepted() -> Vec<Row> {
             "a sparse file over a link",
             &[],
             [layer()
-                .symlink("s", "../victim/secret")
+                .symlink("s", "../../victim/secret")
                 .extension(EntryType::XHeader, pax(&[("GNU.sparse.size", "9"), ("GNU.sparse.map", "0,2")]))
                 .file("s", "ab")],
         )
@@ -206,7 +206,7 @@ fn records() -> Vec<Row> {
                     pax(&[
                         ("GNU.sparse.size", "9"),
                         ("GNU.sparse.map", "0,2"),
-                        ("GNU.sparse.name", "../victim/secret"),
+                        ("GNU.sparse.name", "../../victim/secret"),
                     ]),
                 )
                 .file("s", "xy")],

@@ -67,22 +67,27 @@ type Kind = (&'static str, fn(Layer) -> Layer, &'static str);
 
 fn changes() -> Vec<Row> {
     let mut rows = vec![
-        row(23, "file, symlink, file", &[], [layer().file("a", "1").symlink("a", "../victim/secret").file("a", "2")])
-            .gives(["f a =2"]),
+        row(
+            23,
+            "file, symlink, file",
+            &[],
+            [layer().file("a", "1").symlink("a", "../../victim/secret").file("a", "2")],
+        )
+        .gives(["f a =2"]),
         row(
             23,
             "the same in three layers",
             &[],
-            [layer().file("a", "1"), layer().symlink("a", "../victim/secret"), layer().file("a", "2")],
+            [layer().file("a", "1"), layer().symlink("a", "../../victim/secret"), layer().file("a", "2")],
         )
         .gives(["f a =2"]),
         row(
             23,
             "symlink, file, symlink",
             &[],
-            [layer().symlink("a", "../victim/secret").file("a", "1").symlink("a", "../victim")],
+            [layer().symlink("a", "../../victim/secret").file("a", "1").symlink("a", "../../victim")],
         )
-        .gives(["l a ->../victim"]),
+        .gives(["l a ->../../victim"]),
         row(
             23,
             "directory, file, directory",
@@ -123,7 +128,7 @@ fn changes() -> Vec<Row> {
     let kinds: [Kind; 5] = [
         ("file", |layer| layer.file("a", "x"), "f a =x"),
         ("directory", |layer| layer.directory("a", 0o700), "d a 700"),
-        ("symlink", |layer| layer.symlink("a", "../victim"), "l a ->../victim"),
+        ("symlink", |layer| layer.symlink("a", "../../victim"), "l a ->../../victim"),
         ("FIFO", |layer| layer.fifo("a"), "p a"),
         ("hard link", |layer| layer.hard_link("a", "z"), "h z a"),
     ];

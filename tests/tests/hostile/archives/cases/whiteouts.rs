@@ -59,20 +59,21 @@ fn through_links() -> Vec<Row> {
     let outward = || {
         layer()
             .file("v/secret", "x")
-            .symlink("d/out", "../../victim")
+            .symlink("d/out", "../../../victim")
             .symlink("d/e/abs", "/v")
             .hard_link("d/e/h", "v/secret")
             .file("d/f", "f")
     };
     vec![
-        row(18, "the mark of a link", &[], [layer().symlink("l", "../victim"), layer().whiteout("l")]).gives([""; 0]),
+        row(18, "the mark of a link", &[], [layer().symlink("l", "../../victim"), layer().whiteout("l")])
+            .gives([""; 0]),
         row(
             18,
             "a mark through a link to outside",
             &[],
-            [layer().symlink("l", "../victim"), layer().whiteout("l/secret")],
+            [layer().symlink("l", "../../victim"), layer().whiteout("l/secret")],
         )
-        .gives(["l l ->../victim"]),
+        .gives(["l l ->../../victim"]),
         row(18, "a mark through an absolute link", &[], [layer().symlink("l", "/etc"), layer().whiteout("l/passwd")])
             .gives(["l l ->/etc"]),
         row(
@@ -86,9 +87,9 @@ fn through_links() -> Vec<Row> {
             18,
             "an opaque mark through a link to outside",
             &[],
-            [layer().symlink("l", "../victim"), layer().opaque("l")],
+            [layer().symlink("l", "../../victim"), layer().opaque("l")],
         )
-        .gives(["l l ->../victim"]),
+        .gives(["l l ->../../victim"]),
         row(
             18,
             "an opaque mark through a link inside",
@@ -108,8 +109,13 @@ fn through_links() -> Vec<Row> {
             "D v",
             "f v/secret =x",
         ]),
-        row(18, "replacing a tree with outward links by a link", &[], [outward(), layer().symlink("d", "../victim")])
-            .gives(["l d ->../victim", "D v", "f v/secret =x"]),
+        row(
+            18,
+            "replacing a tree with outward links by a link",
+            &[],
+            [outward(), layer().symlink("d", "../../victim")],
+        )
+        .gives(["l d ->../../victim", "D v", "f v/secret =x"]),
         row(18, "an opaque root over outward links", &[], [outward(), layer().opaque("").file("new", "n")])
             .gives(["f new =n"]),
         row(

@@ -22,7 +22,7 @@ pub(super) fn trials() -> Vec<Trial> {
             both(two_files(), Err("name-collision"))
         }),
         trial("directories D/a and d/b", "name-collision", |_| both(two_directories(), Err("name-collision"))),
-        trial("d, D -> ../victim, d/secret", "name-collision", |_| both(link_between(), Err("name-collision"))),
+        trial("d, D -> ../../victim, d/secret", "name-collision", |_| both(link_between(), Err("name-collision"))),
         trial("a link and a file", "name-collision", |_| both(link_and_file(), Err("name-collision"))),
         trial("a file and a hard link", "name-collision", |_| both(hard_link(), Err("name-collision"))),
         trial("Case in layer 1, case in layer 2", "name-collision", |_| both(two_layers(), Err("name-collision"))),
@@ -44,11 +44,11 @@ fn two_directories() -> Vec<Layer> {
 }
 
 fn link_between() -> Vec<Layer> {
-    vec![layer().directory("d", 0o755).file("d/x", "1").symlink("D", "../victim").file("d/secret", "2")]
+    vec![layer().directory("d", 0o755).file("d/x", "1").symlink("D", "../../victim").file("d/secret", "2")]
 }
 
 fn link_and_file() -> Vec<Layer> {
-    vec![layer().symlink("l", "../victim/secret").file("L", "overwritten")]
+    vec![layer().symlink("l", "../../victim/secret").file("L", "overwritten")]
 }
 
 fn hard_link() -> Vec<Layer> {
