@@ -363,7 +363,14 @@ const ATTEMPTS: u32 = 5;
 
 /// Tells whether a directory holds nothing but what killed exports leave behind.
 fn is_vacant(path: &Path) -> io::Result<bool> {
-    for entry in std::fs::read_dir(path)? {
+    let entries = loop {
+        match std::fs::read_dir(path) {
+            // The standard library tries most calls again, and not this one.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            entries => break entries?,
+        }
+    };
+    for entry in entries {
         let name = entry?.file_name();
         if !lock::is_lock(&name) && !temporary::is_temporary(&name) {
             return Ok(false);
