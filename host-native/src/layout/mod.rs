@@ -9,7 +9,8 @@
 //!
 //! An image is named by `index.json` after all of its blobs are in place, and not at all if
 //! anything failed. Any number of processes may export into one layout. Only `index.json` needs the
-//! lock: whoever renames a blob last renames the same bytes.
+//! lock: whoever renames a blob last renames the same bytes. Each keeps a temporary file there as long
+//! as it works, and so a writer that fails removes the layout that it created only if it was alone.
 //!
 //! Deviation: none from the specification; beyond it, a layout whose files or directories are
 //! symbolic links is refused, since writing would lead out of it.
@@ -72,6 +73,8 @@ pub struct LayoutWriter {
     folder: LayoutFolder,
     limits: Limits,
     mode: FileMode,
+    /// Keeps a writer that fails from removing the layout that it created.
+    presence: Option<Temporary>,
     patience: Duration,
     /// The blobs that are sure to hash to their names, with their sizes: written or hashed here.
     verified: Mutex<BTreeMap<Digest, u64>>,
@@ -145,11 +148,12 @@ impl LayoutWriter {
         }
         temporary::reclaim(path);
         lock::reclaim(path);
-        let mode = FileMode::probe(path).map_err(LayoutError::io("create a file in", path))?;
+        let (mode, presence) = FileMode::probe(path).map_err(LayoutError::io("create a file in", path))?;
         let writer = Self {
             folder,
             limits: limits.clone(),
             mode,
+            presence: Some(presence),
             patience: PATIENCE,
             verified: Mutex::default(),
             creation: Mutex::new(creation),
@@ -280,8 +284,8 @@ impl LayoutWriter {
     }
 
     /// Checks, under the lock, that nobody has removed what an image of this writer may need, and
-    /// makes it durable before it is named: another writer that fails in a layout that it created
-    /// removes its blobs, also those that this one found in place.
+    /// makes it durable before it is named: a writer that failed before this one
+    /// showed its presence may have removed what this one found in place.
     fn check_in_place(&self) -> Result<(), LayoutError> {
         let mut directories = BTreeSet::from([self.folder.path(BLOBS)]);
         for (digest, size) in lock(&self.verified).iter() {
@@ -344,6 +348,7 @@ impl LayoutWriter {
 
 impl Drop for LayoutWriter {
     fn drop(&mut self) {
+        drop(self.presence.take());
         let creation = lock(&self.creation);
         if creation.is_layout_new
             // Whoever holds the lock is about to use the layout.
@@ -368,7 +373,14 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 /// Tells whether a directory holds nothing but what killed exports leave behind.
 fn is_vacant(path: &Path) -> io::Result<bool> {
-    for entry in std::fs::read_dir(path)? {
+    let entries = loop {
+        match std::fs::read_dir(path) {
+            // The standard library tries most calls again, and not this one.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            entries => break entries?,
+        }
+    };
+    for entry in entries {
         let name = entry?.file_name();
         if !lock::is_lock(&name) && !temporary::is_temporary(&name) {
             return Ok(false);

@@ -38,11 +38,12 @@ pub(super) struct FileMode(Option<std::fs::Permissions>);
 
 impl FileMode {
     /// Learns them by creating a file in `root`, since asking for the umask changes it for a moment
-    /// in all threads. It also shows that files can be created there at all.
-    pub(super) fn probe(root: &Path) -> io::Result<Self> {
+    /// in all threads. It also shows that files can be created there at all, and whoever keeps the
+    /// file shows that the directory is in use.
+    pub(super) fn probe(root: &Path) -> io::Result<(Self, Temporary)> {
         let file = TemporaryFile::create(root, ANONYMOUS.as_ref(), Access::Usual)?;
         let permissions = file.file().metadata()?.permissions();
-        Ok(Self(finished(permissions)))
+        Ok((Self(finished(permissions)), Temporary(file)))
     }
 }
 
@@ -79,7 +80,7 @@ mod tests {
         let mode = |file: &File| file.metadata().expect("there").permissions().mode() & 0o7777;
         let reference = folder.path().join("reference");
         let expected = mode(&File::create(&reference).expect("writable")) & 0o644;
-        let finished = FileMode::probe(folder.path()).expect("writable");
+        let (finished, _) = FileMode::probe(folder.path()).expect("writable");
         let temporary = Temporary::create(folder.path()).expect("writable");
         assert_eq!(mode(temporary.file()), 0o600);
         temporary.persist(&reference, &finished).expect("writable");

@@ -199,7 +199,10 @@ fn wrong_bytes_never_get_a_blobs_name() {
     }
     let unknown = "blake3:ab".parse().expect("well-formed");
     assert_eq!(layout.put_blob(&unknown, Content::Bytes(b"")).expect_err("unknown").class(), Class::Unsupported);
-    assert_eq!(names(folder.path()), [MARKER_FILE.to_owned()].into());
+    // Beside the sign of a writer's presence.
+    let mut left = names(folder.path());
+    left.retain(|name| !temporary::is_temporary(name.as_ref()));
+    assert_eq!(left, [MARKER_FILE.to_owned()].into());
 }
 
 #[test]
@@ -323,7 +326,7 @@ fn a_failed_export_leaves_what_others_use() {
 }
 
 #[test]
-fn an_image_is_not_named_after_its_blobs_were_removed() {
+fn a_writer_that_fails_removes_nothing_that_another_uses() {
     let folder = folder();
     let path = folder.path().join("layout");
     let image = Image::new("a");
@@ -334,9 +337,24 @@ fn an_image_is_not_named_after_its_blobs_were_removed() {
         assert!(other.verify_existing(&sha256(bytes), bytes.len() as u64).expect("readable"));
     }
     drop(failing);
-    let error = other.publish(&image.manifest.descriptor, &named("a:1")).expect_err("removed");
-    assert_eq!((error.class(), error.code()), (Class::Local, "layout-changed"));
+    other.publish(&image.manifest.descriptor, &named("a:1")).expect("all is in place");
     drop(other);
+    check(&path);
+    assert!(names(&path).iter().all(|name| !temporary::is_temporary(name.as_ref())));
+}
+
+#[test]
+fn an_image_is_not_named_after_its_blobs_were_removed() {
+    let folder = folder();
+    let path = folder.path().join("layout");
+    let image = Image::new("a");
+    let layout = open(&path);
+    image.put(&layout).expect("stored");
+    let blob = image.blobs().into_iter().next().expect("an image has some").to_vec();
+    std::fs::remove_file(path.join(blob_path(&sha256(&blob)))).expect("there");
+    let error = layout.publish(&image.manifest.descriptor, &named("a:1")).expect_err("removed");
+    assert_eq!((error.class(), error.code()), (Class::Local, "layout-changed"));
+    drop(layout);
     assert_eq!(names(folder.path()), BTreeSet::new());
     image.export(&path, "a:1").expect("the same again");
 }

@@ -119,7 +119,8 @@ impl Call {
             Self::Rename => &[ENOSPC, EDQUOT, EIO, EROFS],
             Self::Unlink => &[EIO, EROFS],
             Self::ChangeMode | Self::ChangeOwner | Self::ChangeTimes => &[EIO, EROFS, EPERM],
-            Self::SetAttribute => &[ENOSPC, EDQUOT, EIO],
+            // Where there is space, ENOSPC says that an inode cannot hold more: that is reported, not failed.
+            Self::SetAttribute => &[EDQUOT, EIO],
             Self::RemoveAttribute => &[EIO, EOPNOTSUPP],
             Self::Lock => &[EIO, ENOLCK],
             Self::Socket => &[EMFILE, ENOBUFS],

@@ -149,6 +149,14 @@ impl Bench {
         command
     }
 
+    /// Makes a command for the layout that fails once it has begun.
+    pub(crate) fn failing_command(&self) -> Command {
+        let mut command = program::command(&self.place.path("work/home"));
+        command.current_dir(self.parent()).env("SSL_CERT_FILE", self.place.path("authority.pem"));
+        command.args(["pull", &format!("{}/absent:1", self.registry.host()), "--layout", "out"]);
+        command
+    }
+
     /// Brings the place into a scenario's first state.
     pub(crate) fn reset(&self, scenario: &Scenario) {
         self.registry.forget_rules();

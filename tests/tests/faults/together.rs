@@ -8,7 +8,7 @@ use crate::promises::{Expected, Stored, leftovers};
 use crate::scenario::{Bench, SCENARIOS, Scenario, Start, Target};
 
 /// Rounds of one number of processes with one target.
-const ROUNDS: u64 = 12;
+const ROUNDS: u64 = 16;
 
 /// Lets two and eight processes do the same at once, with and without kills.
 #[expect(clippy::print_stdout, reason = "the number of points tried is what this suite is for")]
@@ -57,6 +57,13 @@ fn at_once(
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().expect("the program starts")
     };
+    // Who fails removes the layout that it created, unless somebody else has begun to use it.
+    let fail = |_| {
+        let mut command = bench.failing_command();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+    };
+    let failing = if scenario.target == Target::Layout { count / 2 } else { 0 };
+    let failing: Vec<Child> = (0..failing).map(fail).collect();
     let mut children: Vec<Child> = (0..count).map(start).collect();
     if kills > 0 {
         std::thread::sleep(delay);
@@ -75,6 +82,12 @@ fn at_once(
             // Whoever comes second to a directory is refused.
             Some(2) if scenario.target == Target::Directory && message.contains("not empty") => {}
             code => broken.push(format!("P5: process {index} ends with {code:?}: {message}")),
+        }
+    }
+    for mut child in failing {
+        let code = child.wait().expect("it ends").code();
+        if code != Some(3) {
+            broken.push(format!("P5: a process that pulls nothing ends with {code:?}"));
         }
     }
     broken.extend(expected.check_always(bench, scenario, &before));
