@@ -90,3 +90,27 @@ pub trait Explain: std::error::Error {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What scripts rely on.
+    #[test]
+    fn classes_have_the_codes_and_names_that_were_promised() {
+        for (class, code, name) in [
+            (Class::Internal, 1, "internal"),
+            (Class::Usage, 2, "usage"),
+            (Class::NotFound, 3, "not-found"),
+            (Class::Authentication, 4, "authentication"),
+            (Class::Network, 5, "network"),
+            (Class::Integrity, 6, "integrity"),
+            (Class::Refused, 7, "refused"),
+            (Class::Local, 8, "local"),
+            (Class::Unsupported, 9, "unsupported"),
+            (Class::Interrupted, 130, "interrupted"),
+        ] {
+            assert_eq!((class.exit_code(), class.to_string().as_str()), (code, name));
+        }
+    }
+}
