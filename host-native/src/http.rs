@@ -9,7 +9,7 @@ mod failure;
 mod resolver;
 mod tls;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use oci_fetcher_core::pull::{Failure, FailureKind};
@@ -108,10 +108,15 @@ impl Body {
         }
     }
 
-    /// Reads the body to its end.
+    /// Reads a small body to its end, which must come within some deadlines: pieces alone are no
+    /// progress, if there is one of a byte a minute.
     pub(crate) async fn whole(mut self, limit: u64) -> Result<Vec<u8>, Failure> {
+        let (begun, patience) = (Instant::now(), self.no_progress * SMALL_BODY);
         let mut bytes = Vec::new();
         while let Some(chunk) = self.chunk().await? {
+            if begun.elapsed() > patience {
+                return Err(late("no end of a small body", patience));
+            }
             if (bytes.len() + chunk.len()) as u64 > limit {
                 let message = format!("more than {limit} bytes");
                 return Err(Failure { kind: FailureKind::TooLarge, message });
@@ -121,19 +126,23 @@ impl Body {
         Ok(bytes)
     }
 
-    /// Reads what there is of an error's body, up to a limit, without ever failing.
+    /// Reads what there is of an error's body, up to a limit and a deadline, without ever failing.
     pub(crate) async fn beginning(mut self, limit: u64) -> Vec<u8> {
+        let begun = Instant::now();
         let mut bytes = Vec::new();
         while let Ok(Some(chunk)) = self.chunk().await {
             let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(bytes.len());
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() >= room {
+            if chunk.len() >= room || begun.elapsed() > self.no_progress {
                 break;
             }
         }
         bytes
     }
 }
+
+/// Deadlines without progress that a manifest or a token may take as a whole.
+const SMALL_BODY: u32 = 5;
 
 fn late(what: &str, after: Duration) -> Failure {
     Failure { kind: FailureKind::TimedOut, message: format!("{what} for {} s", after.as_secs_f64()) }

@@ -187,12 +187,20 @@ export class Body {
     }
   }
 
-  /** Reads the body to its end. */
+  /**
+   * Reads a small body to its end, which must come within some deadlines: pieces alone are no progress,
+   * if there is one of a byte a minute.
+   */
   async whole(limit: number): Promise<Uint8Array[]> {
+    const [begun, patience] = [performance.now(), this.#progress * SMALL_BODY];
     const chunks: Uint8Array[] = [];
     let length = 0;
     for (let chunk = await this.chunk(); chunk !== undefined; chunk = await this.chunk()) {
       length += chunk.length;
+      if (performance.now() - begun > patience) {
+        this.close();
+        throw tooLate("no end of a small body", patience);
+      }
       if (length > limit) {
         this.close();
         throw new ExchangeFailure("too-large", `more than ${limit} bytes`);
@@ -202,15 +210,16 @@ export class Body {
     return chunks;
   }
 
-  /** Reads what there is of an error's body, up to a limit; fails only where the caller ended it. */
+  /** Reads what there is of an error's body, up to a limit and a deadline; fails only where the caller ended it. */
   async beginning(limit: number): Promise<Uint8Array[]> {
     const chunks: Uint8Array[] = [];
+    const begun = performance.now();
     let room = limit;
     try {
       for (let chunk = await this.chunk(); chunk !== undefined; chunk = await this.chunk()) {
         chunks.push(chunk.subarray(0, room));
         room -= Math.min(room, chunk.length);
-        if (room === 0) break;
+        if (room === 0 || performance.now() - begun > this.#progress) break;
       }
     } catch (error) {
       if (error instanceof OciError) throw error;
@@ -225,6 +234,9 @@ export class Body {
     this.#attempt.abort(CLOSED);
   }
 }
+
+/** Deadlines without progress that a manifest or a token may take as a whole. */
+const SMALL_BODY = 5;
 
 function tooLate(what: string, after: number): ExchangeFailure {
   return new ExchangeFailure("timed-out", `${what} for ${after / 1_000} s`);

@@ -37,6 +37,7 @@ use oci_fetcher_tests::hostile::{Outcome, Table};
 use crate::Filter;
 pub(crate) use client::serve;
 use hosts::Hosts;
+use row::Row;
 
 const HOSTS: [&str; 4] = ["native", "wasm", "skopeo", "client"];
 /// Whose outcomes count; the others stand beside them.
@@ -49,29 +50,34 @@ pub(crate) fn table(filter: &Filter) -> Table {
     if rows.is_empty() {
         return table;
     }
-    let mut hosts = Hosts::new();
+    let hosts = Hosts::new();
     for row in &rows {
-        for host in HOSTS {
-            let absent = row.absent.iter().find(|(on, _)| *on == host);
-            let outcome = match absent {
-                Some((_, reason)) => Outcome::Absent(reason),
-                None => {
-                    let stage = row.stage();
-                    let answer = hosts.ask(host, &stage);
-                    if OURS.contains(&host) {
-                        answer.judge(&row.case, &stage)
-                    } else {
-                        answer.describe(&row.case, &stage)
-                    }
-                }
-            };
+        // Each host has servers of its own, and much of the time is spent waiting.
+        let outcomes = std::thread::scope(|scope| {
+            let running = HOSTS.map(|host| {
+                let hosts = &hosts;
+                scope.spawn(move || outcome(row, host, hosts))
+            });
+            running.map(|thread| thread.join().expect("a case ends with an outcome"))
+        });
+        for (host, outcome) in HOSTS.into_iter().zip(outcomes) {
             table.record(row.case, host, outcome);
         }
     }
     table
 }
 
-fn rows() -> Vec<row::Row> {
+/// Runs a case on one host.
+fn outcome(row: &Row, host: &'static str, hosts: &Hosts) -> Outcome {
+    if let Some((_, reason)) = row.absent.iter().find(|(on, _)| *on == host) {
+        return Outcome::Absent(reason);
+    }
+    let stage = row.stage();
+    let answer = hosts.ask(host, &stage);
+    if OURS.contains(&host) { answer.judge(&row.case, &stage) } else { answer.describe(&row.case, &stage) }
+}
+
+fn rows() -> Vec<Row> {
     let all = [
         redirects::rows(),
         realms::rows(),

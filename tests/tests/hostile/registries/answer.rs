@@ -54,7 +54,7 @@ impl Answer {
             "crashes"
         } else if stage.trespass().is_some() {
             "leaks"
-        } else if self.elapsed > Duration::from_secs(stage.most_seconds) || stage.requests() > stage.most_requests {
+        } else if self.elapsed > PATIENCE || stage.requests() > stage.most_requests {
             "endless"
         } else if steers_a_terminal(&self.shown) {
             "prints"
@@ -102,6 +102,9 @@ impl Answer {
         Ok(())
     }
 }
+
+/// How long other programs are waited for; they are told to end a little later.
+const PATIENCE: Duration = Duration::from_millis(9_500);
 
 /// Every blob hashes to its name, and no temporary file is left.
 fn cache(stage: &Stage) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! 61: bodies without end. 62: indexes without end. 63: diff_ids.
 
+use std::time::Duration;
+
 use oci_fetcher_core::digest::{Algorithm, Digest};
 use oci_fetcher_tests::content::Content;
 use oci_fetcher_tests::image::{Artifact, Image, Index, Layer, Manifest, descriptor};
@@ -45,6 +47,15 @@ fn bounds() -> Vec<Row> {
             stage.rule(Rule::on(Method::Any, "/token").then(answer).then(Action::Chunked));
         }),
         Row::new(61, "an error of ten megabytes", "not-found (3)", endless(MANIFESTS, 10 << 20, 404)),
+        Row::new(61, "a manifest that drips", "timed-out (5)", |stage| {
+            stage.registry(fine(), open().rule(dripping(Rule::on(Method::Get, MANIFESTS))));
+            stage.most_seconds = 25;
+        }),
+        Row::new(61, "an error that drips", "denied (4)", |stage| {
+            let refused = Rule::on(Method::Any, MANIFESTS).then(Action::respond(403, vec![b'x'; 60_000]));
+            stage.registry(fine(), open().rule(dripping(refused)));
+            stage.most_seconds = 10;
+        }),
         Row::new(61, "a config of nine megabytes", "limit (7)", |stage| {
             let label = "x".repeat(9 << 20);
             stage.registry(holding(image().label("x", &label)), open());
@@ -72,6 +83,11 @@ fn bounds() -> Vec<Row> {
             }),
         ),
     ]
+}
+
+/// Sends a few bytes a second: more often than a deadline without progress, and never enough.
+fn dripping(rule: Rule) -> Rule {
+    (0..60).fold(rule, |rule, number| rule.then(Action::Pause(number * 5, Duration::from_secs(1))))
 }
 
 /// An index around an index, so many times.

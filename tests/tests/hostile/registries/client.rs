@@ -24,7 +24,7 @@ pub(crate) fn serve() -> bool {
     let mut output = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let question: Value = serde_json::from_str(&line.expect("readable")).expect("a line of JSON");
-        let late = std::time::Duration::from_secs(30);
+        let late = std::time::Duration::from_secs(10);
         let asked = runtime.block_on(async { tokio::time::timeout(late, ask(&question, &authority)).await });
         let answer = match asked {
             Ok(Ok(shown)) => json!({ "exit": 0, "shown": shown }),

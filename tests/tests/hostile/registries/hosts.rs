@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use oci_fetcher_tests::place::Place;
@@ -17,8 +18,8 @@ use super::stage::{AUTHORITY, FAR_NAMES, NAMES, SECRET, Stage, USER, Verb};
 /// The hosts, two of which are processes that run through all cases.
 pub(crate) struct Hosts {
     place: Place,
-    node: Spoken,
-    client: Spoken,
+    node: Mutex<Spoken>,
+    client: Mutex<Spoken>,
 }
 
 impl Hosts {
@@ -36,15 +37,15 @@ impl Hosts {
         let mut client = among_names(&place, &std::env::current_exe().expect("a program knows where it is"));
         client.arg(super::client::ARGUMENT).arg(place.path("ca.pem"));
         let (node, client) = (Spoken::new("wasm", node), Spoken::new("client", client));
-        Self { place, node, client }
+        Self { place, node: Mutex::new(node), client: Mutex::new(client) }
     }
 
     /// Runs a case on one host.
-    pub(crate) fn ask(&mut self, host: &'static str, stage: &Stage) -> Answer {
+    pub(crate) fn ask(&self, host: &'static str, stage: &Stage) -> Answer {
         match host {
             "native" => self.native(stage),
-            "wasm" => self.node.ask(stage),
-            "client" => self.client.ask(stage),
+            "wasm" => self.node.lock().expect("no case has panicked").ask(stage),
+            "client" => self.client.lock().expect("no case has panicked").ask(stage),
             "skopeo" => self.skopeo(stage),
             other => panic!("there is no host {other}"),
         }
@@ -90,7 +91,7 @@ impl Hosts {
         command.args([
             "--insecure-policy",
             "--command-timeout",
-            "20s",
+            "10s",
             "--override-os",
             "linux",
             "--override-arch",

@@ -9,7 +9,7 @@ pub(crate) struct Row {
     pub(crate) case: Case,
     /// Hosts that it has no meaning on, and why.
     pub(crate) absent: Vec<(&'static str, &'static str)>,
-    set: Box<dyn Fn(&mut Stage)>,
+    set: Box<dyn Fn(&mut Stage) + Send + Sync>,
 }
 
 impl Row {
@@ -19,13 +19,18 @@ impl Row {
         number: u16,
         name: &'static str,
         expected: &'static str,
-        set: impl Fn(&mut Stage) + 'static,
+        set: impl Fn(&mut Stage) + Send + Sync + 'static,
     ) -> Self {
         Self { case: Case { number, name, ids: &[], expected }, absent: Vec::new(), set: Box::new(set) }
     }
 
     /// Makes a row with a name that is put together.
-    pub(crate) fn named(number: u16, name: String, expected: &'static str, set: impl Fn(&mut Stage) + 'static) -> Self {
+    pub(crate) fn named(
+        number: u16,
+        name: String,
+        expected: &'static str,
+        set: impl Fn(&mut Stage) + Send + Sync + 'static,
+    ) -> Self {
         // A few dozen names, which are needed until the end.
         Self::new(number, name.leak(), expected, set)
     }
