@@ -200,8 +200,8 @@ pub(crate) struct Pull {
 
     /// Report names that Windows cannot hold
     ///
-    /// Drives and streams (`C:x`, `a:b`), devices (`nul.txt`), backslashes, and dots or spaces at the end. They are unpacked all the
-    /// same; on Windows they are always refused.
+    /// Drives and streams (`C:x`, `a:b`), devices (`nul.txt`), backslashes, and dots or spaces at the
+    /// end. They are unpacked all the same; on Windows they are always refused.
     #[arg(long, conflicts_with_all = ["layout", "tar"], help_heading = "Destination")]
     pub(crate) portable_names: bool,
 
