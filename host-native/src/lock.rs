@@ -323,7 +323,7 @@ mod tests {
         assert!(LockFile::try_acquire(&path).expect("no fault").is_some());
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn what_is_no_file_names_no_owner() {
         let folder = tempfile::tempdir().expect("a temporary folder");
