@@ -1,7 +1,9 @@
 //! Nothing secret is shown, and nothing that steers a terminal, whatever fails and however much is said.
 #![cfg(unix)]
 
+use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +12,7 @@ use oci_fetcher_tests::image::{Artifact, Image, Index, Layer};
 use oci_fetcher_tests::place::Place;
 use oci_fetcher_tests::process::{measure, measure_with_input, required};
 use oci_fetcher_tests::program;
-use oci_fetcher_tests::registry::{Action, Issuer, Method, Options, Registry, RetryAfter, Rule};
+use oci_fetcher_tests::registry::{Action, Exchange, Issuer, Method, Options, Registry, RetryAfter, Rule};
 use oci_fetcher_tests::tls::{Authority, Tls};
 
 const PASSWORD: &str = "planted-password";
@@ -79,10 +81,10 @@ fn escaped(text: &str) -> String {
     serde_json::to_string(text).expect("text").trim_matches('"').to_owned()
 }
 
-/// Ways to be known to a registry: what goes before the command, and what it reads.
-fn identities(place: &Place) -> Vec<(Vec<String>, String)> {
+/// Ways to be known to the registry at `host`: options, and what the command reads.
+fn identities(place: &Place, host: &str) -> Vec<(Vec<String>, String)> {
     let file = |name: &str, entry: &str| {
-        place.write(name, format!(r#"{{"auths":{{"127.0.0.1":{entry},"localhost":{entry}}}}}"#));
+        place.write(name, format!(r#"{{"auths":{{"{host}":{entry}}}}}"#));
         vec!["--auth-file".to_owned(), place.text(name)]
     };
     let auth = STANDARD.encode(format!("ann:{PASSWORD}"));
@@ -127,40 +129,52 @@ fn no_output_shows_a_secret_or_steers_a_terminal() {
     let authority = Authority::new();
     place.write("ca.pem", authority.pem());
     let ca_file = place.text("ca.pem");
-    let mut outputs = 0;
+    let outputs = AtomicUsize::new(0);
     for rules in faults() {
         let issuer = Issuer::new().account("ann", PASSWORD, "*").identity_token("ann", IDENTITY);
         let options = Options::new().tokens(issuer).tls(Tls::new(authority.server()));
         let registry = Registry::start(content(), rules.iter().cloned().fold(options, Options::rule));
         let source = |tag: &str| format!("{}/app:{tag}", registry.host());
-        for (identity, input) in identities(&place) {
-            let mut run = |arguments: &[&str]| {
-                outputs += shows_nothing(
-                    |amount| {
-                        let _ = std::fs::remove_dir_all(place.path("out"));
-                        let mut command = place.command(arguments);
-                        command.args(&identity).args(["--retries", "1", "--no-cache", "--ca-file", &ca_file]);
-                        command.args(amount);
-                        command
-                    },
-                    &input,
-                );
+        let known = |(identity, input): &(Vec<String>, String)| {
+            let own = Place::new();
+            let run = |arguments: &[&str]| {
+                let command = |amount: &[&str]| {
+                    let _ = std::fs::remove_dir_all(own.path("out"));
+                    let mut command = own.command(arguments);
+                    command.args(identity).args(["--retries", "1", "--no-cache", "--ca-file", &ca_file]).args(amount);
+                    command
+                };
+                outputs.fetch_add(shows_nothing(command, input), Ordering::Relaxed);
             };
-            let out = place.text("out");
+            let out = own.text("out");
             run(&["pull", &source("1"), &out]);
             if rules.is_empty() {
-                run(&["pull", &source("refused"), &out]);
-                run(&["pull", &source("index"), &out]);
-                run(&["pull", &source("typed"), &out]);
-                run(&["pull", &source("deep"), &out]);
-                run(&["pull", &source("artifact"), &out]);
+                for tag in ["refused", "index", "typed", "deep", "artifact"] {
+                    run(&["pull", &source(tag), &out]);
+                }
                 run(&["get", &source("artifact"), &out]);
                 run(&["referrers", &source("1")]);
                 run(&["tags", &source("1")]);
                 run(&["digest", &source(&format!("1@sha256:{}", "0".repeat(64)))]);
             }
+        };
+        let identities = identities(&place, &registry.host());
+        // Most of the time is spent waiting for another attempt.
+        std::thread::scope(|scope| {
+            for identity in &identities {
+                scope.spawn(|| known(identity));
+            }
+        });
+        if rules.is_empty() {
+            let told = |exchange: &Exchange| exchange.header("authorization").map(str::to_owned);
+            let told: BTreeSet<String> = registry.requests().iter().filter_map(told).collect();
+            assert!(told.iter().any(|value| value.starts_with("Basic ")), "no password was used: {told:?}");
+            assert!(told.contains(&format!("Bearer {BEARER}")), "the registry token was not used: {told:?}");
+            let posts = registry.requests_to(Method::Post, "/token");
+            assert!(!posts.is_empty(), "the identity token was not used");
         }
     }
+    let outputs = outputs.into_inner();
     println!("{outputs} outputs show no secret and steer nothing");
     assert!(outputs > 500, "{outputs}");
 }
