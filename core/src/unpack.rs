@@ -49,7 +49,6 @@ pub struct Unpacker<F: FileSystem> {
     limits: Limits,
     entries: u64,
     bytes: u64,
-    names: NamePolicy,
     report: Report,
     report_bytes: u64,
 }
@@ -112,7 +111,7 @@ impl<F: FileSystem> Unpacker<F> {
         let Options { limits, selection, names } = options;
         let tree = Tree::new(selection, limits.path_depth).with_names(names);
         let (state, report) = (State::Nothing, Report::default());
-        Self { tree, fs, state, limits, entries: 0, bytes: 0, names, report, report_bytes: 0 }
+        Self { tree, fs, state, limits, entries: 0, bytes: 0, report, report_bytes: 0 }
     }
 
     /// Begins the next layer. What was applied before is lower from now on.
@@ -178,10 +177,8 @@ impl<F: FileSystem> Unpacker<F> {
             return Ok(Outcome::NeedsAnotherPass { fs: self.fs, selection });
         }
         self.tree.finish(&mut self.fs).map_err(UnpackError::FileSystem)?;
-        if self.names == NamePolicy::Report {
-            for (path, unportable) in self.tree.unportable() {
-                self.skipped(Skipped { path, what: What::Name(unportable), reason: Reason::NotPortable })?;
-            }
+        for (path, unportable) in self.tree.unportable() {
+            self.skipped(Skipped { path, what: What::Name(unportable), reason: Reason::NotPortable })?;
         }
         let Self { fs, tree, entries, bytes, report, .. } = self;
         Ok(Outcome::Complete(Unpacked { standing: tree.standing(), fs, tree, entries, bytes, report }))

@@ -131,8 +131,12 @@ impl Tree {
         standing
     }
 
-    /// Lists, in byte order of paths, what the file system holds under names that Windows cannot hold.
+    /// Lists, in byte order of paths, what the file system holds under names that Windows cannot hold, if
+    /// such are to be reported.
     pub(crate) fn unportable(&self) -> Vec<(EntryPath, Unportable)> {
+        if self.names != NamePolicy::Report {
+            return Vec::new();
+        }
         let made = self.nodes.ids().filter(|&id| id != NodeId::ROOT && self.nodes.at(id).presence == Presence::Made);
         let mut found: Vec<_> =
             made.filter_map(|id| Some((self.place(id).path(), Unportable::of(&self.nodes.at(id).name)?))).collect();

@@ -128,10 +128,10 @@ impl Targets {
 
     /// Writes all files, or none and no directory.
     fn write_all(&self, store: &Store, files: &[Arc<Descriptor>]) -> Result<Vec<PathBuf>, Error> {
-        let folders = self.paths.iter().flat_map(|path| {
-            let target = path.components().fold(self.directory.clone(), |at, component| at.join(native(component)));
-            target.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>()
-        });
+        let folders = self
+            .paths
+            .iter()
+            .flat_map(|path| self.target(path).ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>());
         let is_missing = |path: &PathBuf| {
             let found = std::fs::symlink_metadata(path);
             !path.as_os_str().is_empty() && found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
@@ -151,7 +151,7 @@ impl Targets {
     fn write(&self, store: &Store, files: &[Arc<Descriptor>]) -> Result<Vec<PathBuf>, Error> {
         let mut written: Vec<(Option<AtomicFile>, PathBuf)> = Vec::with_capacity(files.len());
         for (path, file) in self.paths.iter().zip(files) {
-            let target = path.components().fold(self.directory.clone(), |at, component| at.join(native(component)));
+            let target = self.target(path);
             let parent = target.parent().unwrap_or(&self.directory);
             let failed = |operation, path: &Path| {
                 let path = path.to_owned();
@@ -180,6 +180,11 @@ impl Targets {
             targets.push(target);
         }
         Ok(targets)
+    }
+
+    /// Returns where a file goes.
+    fn target(&self, path: &EntryPath) -> PathBuf {
+        path.components().fold(self.directory.clone(), |at, component| at.join(native(component)))
     }
 
     fn replaces(&self) -> bool {
