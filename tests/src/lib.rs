@@ -10,6 +10,7 @@
 //! - [`access_log`] reads the logs of both;
 //! - [`awkward`] and [`bulk`] are images that a host finds hard to hold, and large ones;
 //! - [`debian`] builds a real image;
+//! - [`in_memory`] lists what a file system in memory holds;
 //! - [`process`] runs commands and measures them;
 //! - [`fuzz`] is what must hold for any bytes whatever, and [`corpus`] the bytes to begin with;
 //! - [`hostile`] is the table of attacks and of what came of them;
@@ -36,6 +37,7 @@ pub mod fuzz;
 pub mod gateway;
 pub mod hostile;
 pub mod image;
+pub mod in_memory;
 #[cfg(unix)]
 pub mod place;
 #[cfg(unix)]

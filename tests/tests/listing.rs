@@ -1,15 +1,14 @@
 //! The canonical listing: read back from the disk, it is that of the merged tree in memory.
 #![cfg(unix)]
 
-use std::convert::Infallible;
-
 use oci_fetcher_core::digest::{Algorithm, Digest};
 use oci_fetcher_core::layer::{LayerDecoder, LayerSpec, Step};
-use oci_fetcher_core::listing::{Attribute, Listed, Listing, What};
+use oci_fetcher_core::listing::{Attribute, Listing};
 use oci_fetcher_core::memory::MemoryFs;
 use oci_fetcher_core::unpack::{Options, Outcome, Unpacker};
 use oci_fetcher_tests::content::Content;
 use oci_fetcher_tests::image::{Compression, Image, Layer};
+use oci_fetcher_tests::in_memory;
 use oci_fetcher_tests::place::Place;
 use oci_fetcher_tests::registry::Registry;
 
@@ -42,7 +41,7 @@ fn layers() -> [Layer; 2] {
 }
 
 /// Merges layers in memory, and lists them.
-fn in_memory(layers: &[Layer], without: &[Attribute]) -> (Vec<String>, Digest) {
+fn merged(layers: &[Layer], without: &[Attribute]) -> (Vec<String>, Digest) {
     let mut unpacker = Unpacker::new(MemoryFs::default(), Options::default());
     for layer in layers {
         let blob = layer.blob();
@@ -64,17 +63,7 @@ fn in_memory(layers: &[Layer], without: &[Attribute]) -> (Vec<String>, Digest) {
     }
     let Outcome::Complete(unpacked) = unpacker.finish().expect("merged") else { panic!("all is selected") };
     let mut listing = Listing::without(without.iter().copied());
-    let mut lines = Vec::new();
-    for walked in unpacked.fs.walk() {
-        let bytes = unpacked.fs.read(&walked.path).expect("in memory").unwrap_or_default();
-        let content = Digest::of(Algorithm::Sha256, &bytes);
-        let found = What::found(&walked, || Ok::<_, Infallible>(&content)).unwrap_or_else(|never| match never {});
-        let what = match &walked.hard_link_to {
-            Some(first) => What::HardLink { of: &found, first },
-            None => found,
-        };
-        lines.extend(listing.add(&Listed { path: &walked.path, what, metadata: walked.stat.metadata }));
-    }
+    let lines = in_memory::list(&unpacked.fs, &mut listing);
     (lines, listing.finish())
 }
 
@@ -91,7 +80,7 @@ fn the_disk_lists_as_memory_does() {
     let out = out.to_str().expect("plain");
 
     for without in [&[][..], &[Attribute::Nanoseconds, Attribute::Xattrs, Attribute::Specials, Attribute::HardLinks]] {
-        let (lines, digest) = in_memory(&layers, without);
+        let (lines, digest) = merged(&layers, without);
         let options: Vec<String> = without.iter().map(|attribute| format!("--without={}", attribute.name())).collect();
         let command = [&["listing", out][..], &options.iter().map(String::as_str).collect::<Vec<_>>()].concat();
         let listed = place.run(&command).expect_code(0).stdout_text();
@@ -106,7 +95,7 @@ fn the_disk_lists_as_memory_does() {
     }
 
     // Any change shows.
-    let (_, before) = in_memory(&layers, &[]);
+    let (_, before) = merged(&layers, &[]);
     std::fs::write(place.path("out/a-b"), b"sorts between a and what is in iT").expect("writable");
     assert_ne!(place.run(&["listing", out, "-q"]).expect_code(0).stdout_text(), format!("{before}\n"));
 }

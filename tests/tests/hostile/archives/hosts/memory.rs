@@ -1,17 +1,15 @@
 //! The core and its file system in memory, fed in pieces of several sizes.
 
-use std::convert::Infallible;
-
-use oci_fetcher_core::digest::{Algorithm, Digest};
 use oci_fetcher_core::entry::NamePolicy;
 use oci_fetcher_core::error::Explain;
 use oci_fetcher_core::layer::{LayerDecoder, LayerSpec, Step};
 use oci_fetcher_core::limits::Limits;
-use oci_fetcher_core::listing::{Listed, Listing, What};
+use oci_fetcher_core::listing::Listing;
 use oci_fetcher_core::memory::MemoryFs;
 use oci_fetcher_core::report::What as Left;
 use oci_fetcher_core::unpack::{Options, Outcome, Unpacked, Unpacker};
 use oci_fetcher_tests::image::{Layer, Types};
+use oci_fetcher_tests::in_memory;
 
 use super::{Answer, Skipped};
 use crate::archives::row::Row;
@@ -85,17 +83,7 @@ fn merge(layers: &[Layer], limits: &Limits, names: NamePolicy, piece: usize) -> 
 
 fn told(unpacked: &Unpacked<MemoryFs>, warnings: Vec<String>) -> Answer {
     let mut listing = Listing::default();
-    let mut lines = Vec::new();
-    for walked in unpacked.fs.walk() {
-        let bytes = unpacked.fs.read(&walked.path).expect("in memory").unwrap_or_default();
-        let content = Digest::of(Algorithm::Sha256, &bytes);
-        let found = What::found(&walked, || Ok::<_, Infallible>(&content)).unwrap_or_else(|never| match never {});
-        let what = match &walked.hard_link_to {
-            Some(first) => What::HardLink { of: &found, first },
-            None => found,
-        };
-        lines.extend(listing.add(&Listed { path: &walked.path, what, metadata: walked.stat.metadata }));
-    }
+    let lines = in_memory::list(&unpacked.fs, &mut listing);
     let skipped = unpacked.report.skipped.iter().map(|skipped| {
         let path = String::from_utf8_lossy(skipped.path.as_bytes());
         let name = if let Left::Xattr { name } = &skipped.what { String::from_utf8_lossy(name) } else { "".into() };
