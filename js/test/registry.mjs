@@ -7,7 +7,8 @@ import { digestOf } from "./image.mjs";
  *
  * `options.login` (`{ username, password }`) asks for tokens. `registry.fault` is called with each
  * request's method and path, and may return what goes wrong: `{ status, headers }`, `{ flip }` (one byte of
- * the body differs), `{ cut }` (the connection breaks after so many bytes), `{ stall }` (nothing comes).
+ * the body differs), `{ cut }` (the connection breaks after so many bytes), `{ stallAfter }` (nothing more
+ * comes after so many bytes), `{ stall }` (nothing comes).
  */
 export async function startRegistry(options = {}) {
   const registry = new Registry(options);
@@ -84,9 +85,10 @@ class Registry {
       body = Buffer.from(body);
       body[body.length >> 1] ^= 1;
     }
-    if (fault.cut === undefined) return this.send(request, response, status, headers, body);
+    const end = fault.cut ?? fault.stallAfter;
+    if (end === undefined) return this.send(request, response, status, headers, body);
     response.writeHead(status, { ...headers, "content-length": body.length });
-    response.write(body.subarray(0, fault.cut), () => response.destroy());
+    response.write(body.subarray(0, end), () => fault.cut !== undefined && response.destroy());
   }
 
   tags(request, response, repository) {
