@@ -1,21 +1,19 @@
 //! From a reference to a manifest, and through indexes to the image for a platform.
 
-use std::collections::BTreeSet;
+mod candidates;
+
 use std::sync::Arc;
 
+use self::candidates::{Candidates, Trial};
 use super::effect::{Effect, JobId};
 use super::engine::{Engine, Event};
-use super::entries::Entries;
 use super::error::PullError;
 use super::fetched::{self, Fetched, unusable};
 use super::load::{Kind, Load};
 use super::sealed::Steps;
 use super::session::Network;
 use crate::digest::Digest;
-use crate::manifest::{
-    ACCEPT, Candidate, Declared, Descriptor, ImageConfig, Index, Kind as ManifestKind, Manifest, ManifestError,
-    MediaType, Platform, no_match,
-};
+use crate::manifest::{ACCEPT, Declared, Descriptor, ImageConfig, Kind as ManifestKind, Manifest, MediaType, Platform};
 use crate::reference::Reference;
 use crate::request::Method;
 
@@ -79,36 +77,13 @@ pub struct Resolve {
     want: Want,
     at: At,
     top: Option<Fetched>,
-    /// Candidates not yet tried, the next one last, each with the number of indexes around it.
-    candidates: Vec<(Box<Trial>, u32)>,
-    visited: BTreeSet<String>,
-    /// Candidates of all indexes.
-    entries: Entries,
-    /// What to say if no candidate is left; there is something to say once there is an index.
-    miss: Option<Miss>,
-}
-
-/// An index without a fitting image.
-#[derive(Debug)]
-struct Miss {
-    /// The outermost one, for messages.
-    what: String,
-    /// What it and those in it are for.
-    offered: Vec<Platform>,
+    candidates: Candidates,
 }
 
 #[derive(Debug)]
 enum Target {
     Tag { reference: String, tag: String },
     Digest { digest: Digest, media_type: Option<MediaType> },
-}
-
-/// A candidate, owned.
-#[derive(Clone, Debug)]
-struct Trial {
-    descriptor: Descriptor,
-    /// Whether only its config can tell if it fits.
-    unlabelled: bool,
 }
 
 /// Where the plan is.
@@ -126,7 +101,7 @@ enum At {
     /// Loads the manifest that a digest names.
     Top(Load),
     /// Loads a candidate's manifest.
-    Candidate(Load, Box<Trial>, u32),
+    Candidate(Load, Box<Trial>),
     /// Loads the config of an image.
     Config(Load, Box<Fetched>, Option<Box<Trial>>),
     Ended,
@@ -154,24 +129,9 @@ impl Resolve {
     }
 
     fn begin(target: Target, want: Want) -> Self {
-        let at = At::Start;
-        let (candidates, visited, entries) = (Vec::new(), BTreeSet::new(), Entries::default());
-        Self { target, want, at, top: None, candidates, visited, entries, miss: None }
+        Self { target, want, at: At::Start, top: None, candidates: Candidates::default() }
     }
 }
-
-impl Miss {
-    fn note<'p>(&mut self, platforms: impl Iterator<Item = &'p Platform>) {
-        for platform in platforms {
-            if self.offered.len() < MOST_OFFERED && !self.offered.contains(platform) {
-                self.offered.push(platform.clone());
-            }
-        }
-    }
-}
-
-/// Many times what any image is built for, and a message shows fewer.
-const MOST_OFFERED: usize = 256;
 
 type Flow = Option<Result<Resolved, PullError>>;
 
@@ -215,9 +175,9 @@ impl Steps for Resolve {
                     }
                 }
             },
-            At::Candidate(mut load, trial, depth) => match load.on(event, engine) {
+            At::Candidate(mut load, trial) => match load.on(event, engine) {
                 None => {
-                    self.at = At::Candidate(load, trial, depth);
+                    self.at = At::Candidate(load, trial);
                     None
                 }
                 Some(Err(error)) => Some(Err(error)),
@@ -225,7 +185,7 @@ impl Steps for Resolve {
                     let declared = Declared::Described(&trial.descriptor.media_type);
                     let digest = trial.descriptor.digest.clone();
                     match fetched::read(load.what(), Some(digest), bytes, declared, &engine.session.limits) {
-                        Ok(fetched) => self.enter(fetched, Some(trial), depth, engine),
+                        Ok(fetched) => self.enter(fetched, Some(trial), engine),
                         Err(error) => Some(Err(error)),
                     }
                 }
@@ -374,7 +334,7 @@ impl Resolve {
         self.top = Some(top.clone());
         match &self.want {
             Want::Manifest => self.end(None),
-            Want::Image(_) => self.enter(top, None, 0, engine),
+            Want::Image(_) => self.enter(top, None, engine),
         }
     }
 
@@ -382,12 +342,15 @@ impl Resolve {
         self.top.take().map(|top| Ok(Resolved { top, image }))
     }
 
-    fn enter(&mut self, fetched: Fetched, trial: Option<Box<Trial>>, depth: u32, engine: &mut Engine) -> Flow {
+    fn enter(&mut self, fetched: Fetched, trial: Option<Box<Trial>>, engine: &mut Engine) -> Flow {
         match &fetched.manifest {
-            Manifest::Index(index) => match self.choose(&fetched.digest, index, depth, engine) {
-                Ok(()) => self.next_candidate(engine),
-                Err(error) => Some(Err(error)),
-            },
+            Manifest::Index(index) => {
+                let depth = trial.map_or(0, |trial| trial.depth);
+                match self.candidates.add(&fetched.digest, index, &self.platform(), depth, engine) {
+                    Ok(()) => self.next_candidate(engine),
+                    Err(error) => Some(Err(error)),
+                }
+            }
             Manifest::Image(manifest) => {
                 let config = &manifest.config;
                 if let Some(data) = &config.data {
@@ -406,35 +369,6 @@ impl Resolve {
         }
     }
 
-    /// Adds an index's candidates before those that are left.
-    fn choose(&mut self, digest: &Digest, index: &Index, depth: u32, engine: &Engine) -> Result<(), PullError> {
-        let limit = engine.session.limits.index_depth;
-        if depth >= limit {
-            return Err(PullError::Limit {
-                what: format!("the nesting of the index {digest}"),
-                limit: u64::from(limit),
-                option: "--max-index-depth",
-            });
-        }
-        let what = format!("the index {digest}");
-        let platform = self.platform();
-        self.miss.get_or_insert_with(|| Miss { what: what.clone(), offered: Vec::new() }).note(index.offered());
-        match index.choose(&platform) {
-            Ok(candidates) => {
-                self.entries.add(candidates.len(), engine)?;
-                let trials = candidates.into_iter().rev().map(|candidate| {
-                    let unlabelled = matches!(candidate, Candidate::Unlabelled(_));
-                    (Box::new(Trial { descriptor: candidate.descriptor().clone(), unlabelled }), depth + 1)
-                });
-                self.candidates.extend(trials);
-                Ok(())
-            }
-            // An inner index without a fitting platform leaves the outer one's other candidates.
-            Err(ManifestError::PlatformNotFound { .. }) => Ok(()),
-            Err(error) => Err(unusable(&what, error)),
-        }
-    }
-
     fn platform(&self) -> Platform {
         match &self.want {
             Want::Image(PlatformChoice::Host(platform) | PlatformChoice::Explicit(platform)) => platform.clone(),
@@ -443,21 +377,16 @@ impl Resolve {
     }
 
     fn next_candidate(&mut self, engine: &mut Engine) -> Flow {
-        while let Some((trial, depth)) = self.candidates.pop() {
-            let descriptor = &trial.descriptor;
-            if !self.visited.insert(descriptor.digest.to_string()) {
-                continue;
+        let Some(trial) = self.candidates.next() else {
+            return self.candidates.none_fits(&self.platform()).map(Err);
+        };
+        match Load::start(engine, Kind::Manifest, &trial.descriptor.digest, Some(trial.descriptor.size)) {
+            Ok(load) => {
+                self.at = At::Candidate(load, Box::new(trial));
+                None
             }
-            return match Load::start(engine, Kind::Manifest, &descriptor.digest, Some(descriptor.size)) {
-                Ok(load) => {
-                    self.at = At::Candidate(load, trial, depth);
-                    None
-                }
-                Err(error) => Some(Err(error)),
-            };
+            Err(error) => Some(Err(error)),
         }
-        let Miss { what, offered } = self.miss.take()?;
-        Some(Err(unusable(&what, no_match(&self.platform(), offered.iter()))))
     }
 
     fn configured(
@@ -480,9 +409,7 @@ impl Resolve {
             let fits = || parsed.platform().is_some_and(|platform| self.platform().preference(&platform).is_some());
             match (&trial, &self.want) {
                 (Some(trial), _) if trial.unlabelled && !fits() => {
-                    if let Some(miss) = &mut self.miss {
-                        miss.note(parsed.platform().iter());
-                    }
+                    self.candidates.note(parsed.platform().iter());
                     return self.next_candidate(engine);
                 }
                 (None, Want::Image(PlatformChoice::Explicit(platform))) => {
