@@ -103,23 +103,31 @@ struct Targets {
 }
 
 impl Targets {
-    /// Refuses names at which something stands, before anything is fetched.
+    /// Refuses names at which something else stands, before anything is fetched.
     fn check(&self, files: &[Arc<Descriptor>]) -> Result<(), Error> {
+        self.check_folders()?;
         for (path, file) in self.paths.iter().zip(files) {
+            let target = self.target(path);
+            if let Ok(metadata) = std::fs::symlink_metadata(&target)
+                && (metadata.is_dir() || !(self.replaces() || is_there(&target, file)))
+            {
+                return Err(ArtifactError::Exists { path: target }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses folders that are no directories: a symlink would lead elsewhere.
+    fn check_folders(&self) -> Result<(), ArtifactError> {
+        for path in &self.paths {
             let mut at = self.directory.clone();
             let mut components = path.components().peekable();
-            while let Some(component) = components.next() {
+            while let (Some(component), Some(_)) = (components.next(), components.peek()) {
                 at.push(native(component));
                 match std::fs::symlink_metadata(&at) {
                     Err(_) => break,
-                    Ok(metadata) if components.peek().is_some() && !metadata.is_dir() => {
-                        return Err(ArtifactError::NotADirectory { path: at }.into());
-                    }
-                    Ok(_) if components.peek().is_some() => {}
-                    Ok(metadata) if metadata.is_dir() || !(self.replaces() || is_there(&at, file)) => {
-                        return Err(ArtifactError::Exists { path: at }.into());
-                    }
-                    Ok(_) => {}
+                    Ok(metadata) if metadata.is_dir() => {}
+                    Ok(_) => return Err(ArtifactError::NotADirectory { path: at }),
                 }
             }
         }
@@ -168,7 +176,7 @@ impl Targets {
             written.push((Some(temporary), target));
         }
         // A symlink may have come meanwhile: nothing is written through it.
-        self.check(files)?;
+        self.check_folders()?;
         let mut targets = Vec::with_capacity(written.len());
         for (temporary, target) in written {
             let persisted = match temporary {
@@ -176,7 +184,13 @@ impl Targets {
                 Some(temporary) if self.replaces() || targets.contains(&target) => temporary.replace(),
                 Some(temporary) => temporary.appear(),
             };
-            persisted.map_err(|source| ArtifactError::Io { operation: "write", path: target.clone(), source })?;
+            persisted.map_err(|source| {
+                let path = target.clone();
+                if source.kind() == ErrorKind::AlreadyExists {
+                    return ArtifactError::Exists { path };
+                }
+                ArtifactError::Io { operation: "write", path, source }
+            })?;
             targets.push(target);
         }
         Ok(targets)
