@@ -83,10 +83,11 @@ pub struct Merged {
 
 /// Adds an image to a layout's `index.json`, or writes a first one.
 ///
-/// Other entries and unknown properties survive, though not the order of properties. Names that an
-/// older entry has move: it stays, without them. An entry of the same image is kept instead of
-/// adding another, if it has no other reference name. Names that `descriptor` itself brings along
-/// are what a registry sent, and count for nothing.
+/// Other entries and unknown properties survive, though not the order of properties, and of numbers
+/// beyond 64-bit integers what a double holds (RFC 8259 section 6). Names that an older entry has move:
+/// it stays, without them. An entry of the same image is kept instead of adding another, if it has no
+/// other reference name. Names that `descriptor` itself brings along are what a registry sent, and count
+/// for nothing.
 ///
 /// ```
 /// use oci_fetcher_core::digest::{Algorithm, Digest};
