@@ -1,8 +1,10 @@
 //! A layout's `index.json`: finding an image by name, and adding one.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::name::{Closeness, Item, select};
 use super::{INDEX_FILE, LayoutError, RefName, RefNameError};
@@ -83,11 +85,10 @@ pub struct Merged {
 
 /// Adds an image to a layout's `index.json`, or writes a first one.
 ///
-/// Other entries and unknown properties survive, though not the order of properties, and of numbers
-/// beyond 64-bit integers what a double holds (RFC 8259 section 6). Names that an older entry has move:
-/// it stays, without them. An entry of the same image is kept instead of adding another, if it has no
-/// other reference name. Names that `descriptor` itself brings along are what a registry sent, and count
-/// for nothing.
+/// Other entries and unknown properties survive as they were written, though not the order of
+/// properties. Names that an older entry has move: it stays, without them. An entry of the same image is
+/// kept instead of adding another, if it has no other reference name. Names that `descriptor` itself
+/// brings along are what a registry sent, and count for nothing.
 ///
 /// ```
 /// use oci_fetcher_core::digest::{Algorithm, Digest};
@@ -123,70 +124,96 @@ pub fn merge(
         .collect();
     let mut root = match existing {
         Some(bytes) => editable(bytes, limits)?,
-        None => Map::new(),
+        None => Members::from([("mediaType".to_owned(), raw(&MediaType::OciIndex))]),
     };
-    if existing.is_none() {
-        root.insert("mediaType".to_owned(), json!(MediaType::OciIndex));
-    }
-    root.entry("schemaVersion").or_insert_with(|| json!(2));
-    let mut manifests = match root.remove("manifests") {
-        Some(Value::Array(manifests)) => manifests,
-        Some(_) | None => Vec::new(),
-    };
+    root.entry("schemaVersion".to_owned()).or_insert_with(|| raw(&2));
+    let mut manifests = root.remove("manifests").and_then(|list| read(&list)).unwrap_or_default();
     add(&mut manifests, descriptor, &given);
-    root.insert("manifests".to_owned(), Value::Array(manifests));
+    root.insert("manifests".to_owned(), raw(&manifests));
     let bytes = serde_json::to_vec(&root).expect("a map with text keys always serializes");
     // What was written must be readable again, also by the limits.
     parse_index(&bytes, limits)?;
     Ok(Merged { bytes, left_out })
 }
 
+/// The properties of an object, with values as they were written: nothing that is not ours is read as a
+/// number and written as another.
+type Members = BTreeMap<String, Box<RawValue>>;
+
+fn raw(value: &(impl Serialize + ?Sized)) -> Box<RawValue> {
+    to_raw_value(value).expect("maps with text keys and lists always serialize")
+}
+
+fn read<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
 /// Reads an index both for its meaning, so that only a sound one is edited, and for its properties.
-fn editable(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>, LayoutError> {
+fn editable(bytes: &[u8], limits: &Limits) -> Result<Members, LayoutError> {
     parse_index(bytes, limits)?;
     let Object(root) = parse(bytes).map_err(|source| LayoutError::Malformed { file: INDEX_FILE, source })?;
     Ok(root)
 }
 
-fn add(manifests: &mut Vec<Value>, descriptor: &Descriptor, given: &[(&str, &str)]) {
+fn add(manifests: &mut Vec<Box<RawValue>>, descriptor: &Descriptor, given: &[(&str, &str)]) {
     let mut place = None;
     for (position, entry) in manifests.iter_mut().enumerate() {
-        let was_named = remove_names(entry, given);
-        let is_same = entry["digest"] == descriptor.digest.as_str();
-        let is_free =
-            entry["annotations"][REF_NAME].is_null() && (was_named || entry["annotations"][IMAGE_NAME].is_null());
+        let Some(mut members) = read::<Members>(entry) else { continue };
+        let was_named = remove_names(&mut members, given);
+        let annotations = annotations(&members);
+        let digest = members.get("digest").and_then(|digest| text(digest));
+        let is_same = digest.as_deref() == Some(descriptor.digest.as_str());
+        let is_absent = |key| annotations.get(key).is_none_or(|value| value.get() == "null");
+        let is_free = is_absent(REF_NAME) && (was_named || is_absent(IMAGE_NAME));
         if is_same && place.is_none() && (is_free || given.is_empty()) {
             place = Some(position);
+        }
+        if was_named {
+            *entry = raw(&members);
         }
     }
     let place = place.unwrap_or_else(|| {
         let mut added = Descriptor { data: None, ..descriptor.clone() };
         added.annotations.retain(|key, _| key != REF_NAME && key != IMAGE_NAME);
-        manifests.push(json!(added));
+        manifests.push(raw(&added));
         manifests.len() - 1
     });
-    for (key, name) in given {
-        let annotations = &mut manifests[place]["annotations"];
-        annotations[*key] = json!(name);
+    if given.is_empty() {
+        return;
     }
+    let mut members: Members = read(&manifests[place]).expect("it was read, or written, above");
+    let mut annotations = annotations(&members);
+    annotations.extend(given.iter().map(|(key, name)| ((*key).to_owned(), raw(name))));
+    members.insert("annotations".to_owned(), raw(&annotations));
+    manifests[place] = raw(&members);
 }
 
 /// Removes the names from an entry's annotations, and tells whether it had one.
-fn remove_names(entry: &mut Value, names: &[(&str, &str)]) -> bool {
-    let Some(annotations) = entry.get_mut("annotations").and_then(Value::as_object_mut) else {
-        return false;
-    };
+fn remove_names(entry: &mut Members, names: &[(&str, &str)]) -> bool {
+    let mut annotations = annotations(entry);
     let before = annotations.len();
-    annotations.retain(|key, value| !names.iter().any(|(name_key, name)| key == name_key && value == name));
+    annotations.retain(|key, value| !names.iter().any(|(of, name)| key == of && text(value).as_deref() == Some(name)));
     let was_named = annotations.len() < before;
     if was_named && annotations.is_empty() {
-        entry.as_object_mut().expect("it has a member").remove("annotations");
+        entry.remove("annotations");
+    } else if was_named {
+        entry.insert("annotations".to_owned(), raw(&annotations));
     }
     was_named
 }
 
+fn annotations(entry: &Members) -> Members {
+    entry.get("annotations").and_then(|annotations| read(annotations)).unwrap_or_default()
+}
+
+fn text(value: &RawValue) -> Option<String> {
+    read(value)
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::digest::{Algorithm, Digest};
     use crate::error::{Class, Explain as _};
@@ -257,7 +284,7 @@ mod tests {
         let existing = format!(
             r#"{{"schemaVersion": 2, "x-root": {{"deep": [1, -2, 0.5, "\u00e9", null]}}, "annotations": {{"k": "v"}},
                 "manifests": [
-                    {{"mediaType": "a/b", "digest": "blake3:ab", "size": 9007199254740991, "x-entry": [{{}}]}},
+                    {{"mediaType": "a/b", "digest": "blake3:ab", "size": 9007199254740991, "x-entry": [{{}}, 1.50e+85]}},
                     {{"mediaType": "{}", "digest": "{other}", "size": 7, "x": true,
                       "annotations": {{"{REF_NAME}": "a:1", "kept": "yes", "odd": 1}}}}
                 ]}}"#,
@@ -273,6 +300,7 @@ mod tests {
         });
         expected["manifests"].as_array_mut().expect("an array").push(added);
         assert_eq!(serde_json::from_slice::<Value>(&merged).expect("JSON"), expected);
+        assert!(String::from_utf8_lossy(&merged).contains("[{}, 1.50e+85]"), "a number was written anew");
     }
 
     #[test]
