@@ -159,8 +159,8 @@ fn add(manifests: &mut Vec<Box<RawValue>>, descriptor: &Descriptor, given: &[(&s
     let mut place = None;
     for (position, entry) in manifests.iter_mut().enumerate() {
         let Some(mut members) = read::<Members>(entry) else { continue };
-        let was_named = remove_names(&mut members, given);
-        let annotations = annotations(&members);
+        let mut annotations = annotations(&members);
+        let was_named = remove_names(&mut annotations, given);
         let digest = members.get("digest").and_then(|digest| text(digest));
         let is_same = digest.as_deref() == Some(descriptor.digest.as_str());
         let is_absent = |key| annotations.get(key).is_none_or(|value| value.get() == "null");
@@ -169,6 +169,11 @@ fn add(manifests: &mut Vec<Box<RawValue>>, descriptor: &Descriptor, given: &[(&s
             place = Some(position);
         }
         if was_named {
+            if annotations.is_empty() {
+                members.remove(ANNOTATIONS);
+            } else {
+                members.insert(ANNOTATIONS.to_owned(), raw(&annotations));
+            }
             *entry = raw(&members);
         }
     }
@@ -184,26 +189,21 @@ fn add(manifests: &mut Vec<Box<RawValue>>, descriptor: &Descriptor, given: &[(&s
     let mut members: Members = read(&manifests[place]).expect("it was read, or written, above");
     let mut annotations = annotations(&members);
     annotations.extend(given.iter().map(|(key, name)| ((*key).to_owned(), raw(name))));
-    members.insert("annotations".to_owned(), raw(&annotations));
+    members.insert(ANNOTATIONS.to_owned(), raw(&annotations));
     manifests[place] = raw(&members);
 }
 
-/// Removes the names from an entry's annotations, and tells whether it had one.
-fn remove_names(entry: &mut Members, names: &[(&str, &str)]) -> bool {
-    let mut annotations = annotations(entry);
+/// Removes the names from annotations, and tells whether they had one.
+fn remove_names(annotations: &mut Members, names: &[(&str, &str)]) -> bool {
     let before = annotations.len();
     annotations.retain(|key, value| !names.iter().any(|(of, name)| key == of && text(value).as_deref() == Some(name)));
-    let was_named = annotations.len() < before;
-    if was_named && annotations.is_empty() {
-        entry.remove("annotations");
-    } else if was_named {
-        entry.insert("annotations".to_owned(), raw(&annotations));
-    }
-    was_named
+    annotations.len() < before
 }
 
+const ANNOTATIONS: &str = "annotations";
+
 fn annotations(entry: &Members) -> Members {
-    entry.get("annotations").and_then(|annotations| read(annotations)).unwrap_or_default()
+    entry.get(ANNOTATIONS).and_then(|annotations| read(annotations)).unwrap_or_default()
 }
 
 fn text(value: &RawValue) -> Option<String> {

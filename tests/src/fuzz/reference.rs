@@ -21,8 +21,8 @@ pub(super) fn target(data: &[u8]) {
     if let Ok(platform) = text.parse::<Platform>().inspect_err(|error| error::check(error)) {
         check_platform(&platform);
         let written = platform.to_string();
-        // Written for people, who are not shown names that are longer than a line.
-        if text.len() > 200 {
+        // Written for people, who are shown no more of a name.
+        if text.split('/').any(|name| name.chars().count() > 200) {
             return;
         }
         assert_eq!(written.parse::<Platform>().expect("what was written reads"), platform, "{written:?}");

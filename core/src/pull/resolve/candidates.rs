@@ -25,7 +25,7 @@ pub(super) struct Candidates {
 }
 
 /// A candidate, owned.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Trial {
     pub(super) descriptor: Descriptor,
     /// Whether only its config can tell if it fits.
